@@ -1,0 +1,1 @@
+//! MySQL and MariaDB: client protocol, binlog events and rows. MariaDB's variants live inside.

@@ -1,0 +1,1 @@
+//! PostgreSQL: frontend/backend messages, pgoutput, tuples and values.

@@ -1,0 +1,144 @@
+//! Schemas as the row path needs them: one `TableSchema` a version of a table, columns in the
+//! order of the log. Built by the source (TABLE_MAP, Relation, catalogue), compiled by the shard.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::frame::TableId;
+
+/// Which family's formats and rules apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// MySQL 8.0 to 9.x.
+    MySql,
+    /// MariaDB 10.5 to 11.x.
+    MariaDb,
+    /// PostgreSQL 13 to 18.
+    Postgres,
+}
+
+/// A table's full name. MySQL and MariaDB: `database` and `table`, `schema` is empty.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct TableName {
+    /// Database.
+    pub database: String,
+    /// PostgreSQL schema; empty elsewhere.
+    pub schema: String,
+    /// Table.
+    pub table: String,
+}
+
+impl core::fmt::Display for TableName {
+    /// `db.table` or `schema.table`: what filters and Debezium's lists match.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let first = if self.schema.is_empty() { &self.database } else { &self.schema };
+        write!(f, "{first}.{}", self.table)
+    }
+}
+
+/// One version of a table: immutable, shared by reader and shard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableSchema {
+    /// The table.
+    pub table: TableId,
+    /// Rises by one with each change of this table in this process.
+    pub version: u32,
+    /// Its name at this version.
+    pub name: TableName,
+    /// All columns that the log carries, in the log's order.
+    pub columns: Vec<Column>,
+    /// Columns of the record key (indexes into `columns`), in key order; empty: no key.
+    pub key: Vec<u16>,
+    /// PostgreSQL: columns of the replica identity, as the Relation message flags them.
+    pub identity: Vec<u16>,
+    /// PostgreSQL: `relreplident` ('d', 'n', 'f', 'i'); else 'f' (MySQL images are whole).
+    pub replica_identity: u8,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Name.
+    pub name: String,
+    /// Type as the row path decodes it.
+    pub ty: ColumnType,
+    /// May be NULL.
+    pub nullable: bool,
+    /// The schema default that Debezium's converter prints for NULL (ENVELOPE.md, section 2).
+    pub default: Option<DefaultValue>,
+    /// Part of the record value (false: left out by a column filter; it may still be in the key).
+    pub included: bool,
+}
+
+/// A literal default, in the column's own terms; expressions become a placeholder or none by the
+/// source's rule before they get here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DefaultValue {
+    /// The text of the literal as the catalogue gives it, unquoted, in the source's text form of
+    /// the column's type (PostgreSQL output text, MySQL literal).
+    Text(String),
+    /// Debezium's placeholder for a default that is an expression: the type's fallback value.
+    Placeholder,
+}
+
+/// A column's type. Physical parameters that decoding needs are inside; what this version does not
+/// decode is `Unsupported`: using it is a Definite error of the table (HAZARDS L21), never a guess.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnType {
+    /// PostgreSQL bool.
+    Bool,
+    /// Integers; `bits` is the width stored: 8, 16, 24, 32, 64.
+    Int { bits: u8, unsigned: bool },
+    /// Single precision. `widened`: MySQL FLOAT(m,d), which Debezium emits as the widened double.
+    Float { widened: bool },
+    /// Double precision.
+    Double,
+    /// DECIMAL(precision, scale), NUMERIC(p,s).
+    Decimal { precision: u16, scale: u16 },
+    /// PostgreSQL NUMERIC without scale.
+    DecimalVariable,
+    /// Character data; MySQL: `length_bytes` of the length prefix in the row image (0: by blob
+    /// pack length in `Blob` style types is not used here), and the character set.
+    Text { length_bytes: u8, charset: Charset },
+    /// Binary data. `fixed`: BINARY(n), right-padded with zero bytes to n.
+    Bytes { length_bytes: u8, fixed: Option<u32> },
+    /// Calendar date.
+    Date,
+    /// Time of day or duration with `digits` fractional digits.
+    Time { digits: u8 },
+    /// PostgreSQL time with time zone.
+    TimeTz { digits: u8 },
+    /// Zone-less timestamp (MySQL DATETIME, PostgreSQL timestamp).
+    DateTime { digits: u8 },
+    /// Instant (MySQL TIMESTAMP, PostgreSQL timestamptz). `digits` 0 to 6.
+    Timestamp { digits: u8 },
+    /// MySQL JSON (binary in the log, `length_bytes` prefix), PostgreSQL json and jsonb (text).
+    Json { length_bytes: u8 },
+    /// UUID. MariaDB: 16 binary bytes in the log; PostgreSQL: text.
+    Uuid,
+    /// MySQL YEAR.
+    Year,
+    /// MySQL ENUM: labels in definition order, already UTF-8; `bytes` of the index in the image.
+    Enum { bytes: u8, labels: Arc<[String]> },
+    /// MySQL SET: labels in definition order; `bytes` of the bit mask in the image.
+    Set { bytes: u8, labels: Arc<[String]> },
+    /// MySQL BIT(n), PostgreSQL bit(n) and varbit(n).
+    Bit { bits: u16 },
+    /// Known to exist and not decoded yet: the source's name for it.
+    Unsupported { name: String },
+}
+
+/// Character sets of MySQL text. PostgreSQL text is always UTF-8 (client_encoding).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// utf8mb4, utf8mb3, ascii: bytes are UTF-8 already.
+    Utf8,
+    /// MySQL's latin1, which is windows-1252.
+    Latin1,
+    /// A character set that is not decoded yet; the collation id. Definite if a row uses it.
+    Other(u16),
+}

@@ -1,0 +1,116 @@
+//! A batch: one arena of encoded bytes and an event record a row. Encoded once; sinks read it.
+
+use std::sync::Arc;
+
+use penstock_protocol::frame::TableId;
+
+use crate::seq::{BatchId, Epoch, LaneId, Seq, ShardId};
+
+/// Bytes of a batch's arena: `arena[at..at + len]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Offset.
+    pub at: u32,
+    /// Length, bytes.
+    pub len: u32,
+}
+
+/// What an event is; the letter is the envelope's `op`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Op {
+    /// `c`
+    Create = b'c',
+    /// `u`
+    Update = b'u',
+    /// `d`
+    Delete = b'd',
+    /// `r`
+    Read = b'r',
+    /// `t`
+    Truncate = b't',
+    /// A tombstone: key and null.
+    Tombstone = 0,
+}
+
+/// The extra header that a primary-key change puts on its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyChange {
+    /// None.
+    No,
+    /// `__debezium.newkey`, its JSON.
+    NewKey(Span),
+    /// `__debezium.oldkey`, its JSON.
+    OldKey(Span),
+}
+
+/// One event of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRef {
+    /// Topic: index into `SealedBatch::topics`.
+    pub topic: u32,
+    /// What it is.
+    pub op: Op,
+    /// Key text; `None`: the table has no key.
+    pub key: Option<Span>,
+    /// Value text; `None`: null (tombstone).
+    pub value: Option<Span>,
+    /// Header of a key change.
+    pub key_change: KeyChange,
+    /// Source transaction.
+    pub seq: Seq,
+    /// n-th row of its table in the transaction, from 0, counted before filters (HAZARDS L14).
+    pub ordinal: u32,
+    /// The table.
+    pub table: TableId,
+}
+
+/// A batch that is being filled, then sealed.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Encoded bytes.
+    pub arena: Vec<u8>,
+    /// Events in order.
+    pub events: Vec<EventRef>,
+}
+
+impl Batch {
+    /// Empties it and keeps its memory.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.events.clear();
+    }
+}
+
+/// A sealed batch: immutable.
+#[derive(Debug)]
+pub struct SealedBatch {
+    /// Number, dense per (shard, encoding, epoch).
+    pub id: BatchId,
+    /// Incarnation that made it.
+    pub epoch: Epoch,
+    /// Shard that made it.
+    pub shard: ShardId,
+    /// Ordered path that it takes.
+    pub lane: LaneId,
+    /// Which encoding of the pipeline it is in (sinks with equal formats share one).
+    pub encoding: u16,
+    /// Least transaction in it.
+    pub seq_min: Seq,
+    /// Greatest transaction in it.
+    pub seq_max: Seq,
+    /// Punctuation that fell inside: (through, number of events of this batch with seq ≤ through),
+    /// ascending. A sink that remembers lengths needs them at these points only.
+    pub marks: Vec<(Seq, u32)>,
+    /// Topic names by `EventRef::topic`.
+    pub topics: Arc<Vec<Arc<str>>>,
+    /// Bytes and events.
+    pub body: Batch,
+}
+
+impl SealedBatch {
+    /// Bytes of a span.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        &self.body.arena[span.at as usize..span.at as usize + span.len as usize]
+    }
+}

@@ -1,0 +1,103 @@
+//! What a user may choose about the form of records; Debezium's names, meanings and defaults
+//! (ENVELOPE: sections 1, 4, 7). Pure data: the encoder compiles it into its plans.
+
+/// Options of one encoding. Sinks with equal options share the encoded bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Topic prefix, `source.name`.
+    pub name: String,
+    /// `topic_delimiter`.
+    pub topic_delimiter: String,
+    /// `time_precision_mode`; `None`: the connector's default (adaptive on PostgreSQL,
+    /// adaptive_time_microseconds on MySQL and MariaDB).
+    pub time_precision: Option<TimePrecision>,
+    /// `decimal_handling_mode`.
+    pub decimal: DecimalHandling,
+    /// `binary_handling_mode`.
+    pub binary: BinaryHandling,
+    /// `bigint_unsigned_handling_mode` = precise.
+    pub bigint_unsigned_precise: bool,
+    /// `tombstones_on_delete`.
+    pub tombstones_on_delete: bool,
+    /// `skipped_operations`, as op letters; default `t`.
+    pub skipped_operations: Vec<u8>,
+    /// `replace_null_with_default` of the sink.
+    pub replace_null_with_default: bool,
+    /// `unavailable_value_placeholder`.
+    pub unavailable_value_placeholder: String,
+    /// MySQL ZeroDateFallback and so on come with the next issues.
+    pub connector: Connector,
+}
+
+/// `source.connector`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connector {
+    /// "mysql"
+    MySql,
+    /// "mariadb"
+    MariaDb,
+    /// "postgresql"
+    Postgres,
+}
+
+/// `time_precision_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimePrecision {
+    /// adaptive
+    Adaptive,
+    /// adaptive_time_microseconds
+    AdaptiveTimeMicroseconds,
+    /// microseconds
+    Microseconds,
+    /// nanoseconds
+    Nanoseconds,
+    /// connect
+    Connect,
+    /// isostring
+    IsoString,
+}
+
+/// `decimal_handling_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DecimalHandling {
+    /// precise: base64 of the unscaled value.
+    #[default]
+    Precise,
+    /// double
+    Double,
+    /// string
+    String,
+}
+
+/// `binary_handling_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BinaryHandling {
+    /// bytes: base64 in JSON.
+    #[default]
+    Bytes,
+    /// base64
+    Base64,
+    /// base64-url-safe
+    Base64UrlSafe,
+    /// hex
+    Hex,
+}
+
+impl EncodeOptions {
+    /// Debezium's defaults for a pipeline of this name.
+    pub fn new(name: impl Into<String>, connector: Connector) -> Self {
+        Self {
+            name: name.into(),
+            topic_delimiter: ".".into(),
+            time_precision: None,
+            decimal: DecimalHandling::default(),
+            binary: BinaryHandling::default(),
+            bigint_unsigned_precise: false,
+            tombstones_on_delete: true,
+            skipped_operations: vec![b't'],
+            replace_null_with_default: true,
+            unavailable_value_placeholder: "__debezium_unavailable_value".into(),
+            connector,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What passes from hop to hop between the machines (DESIGN.md, "What passes from hop to hop").
+
+use std::sync::Arc;
+
+use penstock_protocol::frame::{FrameHead, TableId};
+use penstock_protocol::position::PositionDelta;
+use penstock_protocol::schema::{TableName, TableSchema};
+
+use crate::batch::SealedBatch;
+use crate::segment::Segment;
+use crate::seq::{BatchId, Seq, ShardId, SinkId};
+
+/// A source transaction, as far as envelopes need it. Shared by all its frames.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TxnHead {
+    /// Its dense number.
+    pub seq: Seq,
+    /// `source.ts_us`: commit time by the source's clock (of a snapshot: the database's clock).
+    pub commit_us: i64,
+    /// What only one kind of source says.
+    pub origin: TxnOrigin,
+}
+
+/// The parts of the source block that are the transaction's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TxnOrigin {
+    /// A binlog group.
+    Binlog {
+        /// `source.gtid` as text; none without GTIDs.
+        gtid: Option<Arc<str>>,
+        /// `source.file`.
+        file: Arc<str>,
+        /// `source.server_id`.
+        server_id: u32,
+        /// `source.thread`; MariaDB: none.
+        thread: Option<u32>,
+        /// `source.query`, with `include_query`.
+        query: Option<Arc<str>>,
+    },
+    /// A WAL transaction.
+    Wal {
+        /// Top-level transaction id.
+        xid: u32,
+        /// LSN of the last COMMIT message before this transaction; 0: none.
+        last_commit_lsn: u64,
+    },
+    /// Snapshot rows of MySQL or MariaDB: file and offset of the view.
+    BinlogSnapshot { file: Arc<str>, pos: u64 },
+    /// Snapshot rows of PostgreSQL.
+    WalSnapshot { xid: u32, lsn: u64, last_commit_lsn: u64 },
+}
+
+/// One frame of a batch: its head, and which transaction of the batch it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame {
+    /// Where the body is and what it is.
+    pub head: FrameHead,
+    /// Index into `FrameBatch::txns`.
+    pub txn: u32,
+}
+
+/// Frames of one segment for one shard. `through`: every frame of every transaction up to and
+/// including this number has now been handed to this shard (whole transactions only).
+pub struct FrameBatch {
+    /// Bytes that the frames point into; none in a pure punctuation.
+    pub segment: Option<Arc<Segment>>,
+    /// Transactions that the frames belong to, ascending.
+    pub txns: Vec<Arc<TxnHead>>,
+    /// Frames in log order.
+    pub frames: Vec<Frame>,
+    /// Punctuation; also sent to idle shards.
+    pub through: Seq,
+}
+
+/// What a shard takes, in order, through its ring.
+pub enum ShardInput {
+    /// Rows and punctuation.
+    Frames(FrameBatch),
+    /// A new version of a table, in-band: holds for every later frame of it.
+    Schema(Arc<TableSchema>),
+}
+
+/// The end of a source transaction at which a checkpoint may stand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommitPoint {
+    /// Its number.
+    pub seq: Seq,
+    /// What moved since the commit point before.
+    pub delta: PositionDelta,
+    /// True at the end of the first snapshot: from here on a restart streams.
+    pub snapshot_done: bool,
+}
+
+/// Everything up to `through` is received, encoded and durable in this sink, as far as this shard
+/// is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardProgress {
+    /// Who reports.
+    pub shard: ShardId,
+    /// For which sink.
+    pub sink: SinkId,
+    /// Watermark of this shard and sink.
+    pub through: Seq,
+}
+
+/// A batch on its way to one sink.
+#[derive(Clone)]
+pub struct Delivery {
+    /// For which sink.
+    pub sink: SinkId,
+    /// The batch, shared between the sinks that take the same encoding.
+    pub batch: Arc<SealedBatch>,
+}
+
+/// A sink's answer for one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkAck {
+    /// Who answers.
+    pub sink: SinkId,
+    /// For which batch.
+    pub batch: BatchId,
+    /// How it went.
+    pub outcome: AckOutcome,
+}
+
+/// How a delivery went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AckOutcome {
+    /// It survives a crash of everything.
+    Durable,
+    /// Not delivered; deliver again (also the answer of a handle that was dropped, HAZARDS H9).
+    Transient,
+    /// Cannot be delivered. The text names the reason without cell values.
+    Definite(String),
+}
+
+/// A table that cannot go on, in-band (HAZARDS L21): recorded before the watermark passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableStop {
+    /// Which.
+    pub table: TableId,
+    /// Its name.
+    pub name: TableName,
+    /// First transaction that is not delivered for this table.
+    pub seq: Seq,
+    /// Source position of the frame.
+    pub position: u64,
+    /// Why, without cell values.
+    pub reason: String,
+}

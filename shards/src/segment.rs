@@ -1,0 +1,56 @@
+//! Frozen source bytes, shared by reference: one reference count per batch of frames.
+//!
+//! Enters: a buffer that a reader has filled. Leaves: the same buffer, read-only, until the last
+//! holder lets go; then it goes home to its pool. Keeps: `SEGMENT_SLACK` readable zero bytes
+//! behind the data, so that the row path can load a constant number of bytes.
+
+use std::sync::Arc;
+
+use crate::limits::SEGMENT_SLACK;
+
+/// Takes buffers back. Must not block.
+pub trait SegmentHome: Send + Sync {
+    /// The buffer of a segment that nobody holds any more.
+    fn give_back(&self, buffer: Vec<u8>);
+}
+
+/// Read-only bytes of the log.
+pub struct Segment {
+    buffer: Vec<u8>,
+    len: usize,
+    home: Option<Arc<dyn SegmentHome>>,
+}
+
+impl Segment {
+    /// Freezes `buffer[..len]`. `buffer` must hold at least `len + SEGMENT_SLACK` bytes; a shorter
+    /// one is extended (that allocates: pools hand out buffers that are long enough).
+    pub fn freeze(
+        mut buffer: Vec<u8>,
+        len: usize,
+        home: Option<Arc<dyn SegmentHome>>,
+    ) -> Arc<Self> {
+        assert!(len <= buffer.len(), "segment shorter than its data");
+        if buffer.len() < len + SEGMENT_SLACK {
+            buffer.resize(len + SEGMENT_SLACK, 0);
+        }
+        Arc::new(Self { buffer, len, home })
+    }
+
+    /// The data alone.
+    pub fn data(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+
+    /// The data and at least `SEGMENT_SLACK` readable bytes behind it.
+    pub fn padded(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.give_back(std::mem::take(&mut self.buffer));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The binary's rooms: everything that touches an operating system.
+
+pub mod config;
+pub mod error;
