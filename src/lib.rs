@@ -1,4 +1,5 @@
 //! The binary's rooms: everything that touches an operating system.
 
+pub mod check;
 pub mod config;
 pub mod error;

@@ -1,6 +1,8 @@
 //! Errors at the rim: a code, what happened, where in the source, what to do, and one of three
 //! classes. `penstock help CODE` explains each code at length (`codes`).
 
+pub mod codes;
+
 use std::fmt;
 
 /// What the pipeline does about an error.
@@ -19,7 +21,7 @@ pub enum Class {
 /// An error as a user reads it. Never holds a cell value or a secret.
 #[derive(Clone, Debug)]
 pub struct Error {
-    /// Stable code, such as `pg-slot-in-use`; a key of `codes::CODES`.
+    /// Stable code, such as `pg-slot-in-use`; a key of the registry in `codes`.
     pub code: &'static str,
     /// What the pipeline does about it.
     pub class: Class,
