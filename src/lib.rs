@@ -3,4 +3,5 @@
 pub mod check;
 pub mod config;
 pub mod error;
+pub mod progress;
 pub mod source;
