@@ -66,10 +66,14 @@ pub struct EventRef {
 }
 
 /// A batch that is being filled, then sealed.
+///
+/// The arena's memory is zeroed when it grows and never again: encoders write with constant-size
+/// stores past the end of what counts, so the bytes that count are told apart by `used` and not by
+/// the length of the `Vec`.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Encoded bytes.
-    pub arena: Vec<u8>,
+    arena: Vec<u8>,
+    used: usize,
     /// Events in order.
     pub events: Vec<EventRef>,
 }
@@ -77,8 +81,54 @@ pub struct Batch {
 impl Batch {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
-        self.arena.clear();
+        self.used = 0;
         self.events.clear();
+    }
+
+    /// Encoded bytes.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Memory held for encoded bytes, used or not.
+    pub fn capacity(&self) -> usize {
+        self.arena.capacity()
+    }
+
+    /// True without events.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Bytes of a span.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        &self.arena[span.at as usize..span.at as usize + span.len as usize]
+    }
+
+    /// Appends bytes as they are. For encoders that are not on the fast path, and for tests.
+    pub fn append(&mut self, bytes: &[u8]) -> Span {
+        let (at, len) = (self.used, bytes.len());
+        if self.arena.len() < at + len {
+            self.arena.resize(at + len, 0);
+        }
+        self.arena[at..at + len].copy_from_slice(bytes);
+        self.used = at + len;
+        Span {
+            at: u32::try_from(at).expect("invariant: a batch is smaller than 4 GiB"),
+            len: u32::try_from(len).expect("invariant: a batch is smaller than 4 GiB"),
+        }
+    }
+
+    /// Takes the arena out for writing from `used()` on; `put_back` must follow.
+    pub(crate) fn take_arena(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.arena)
+    }
+
+    /// Gives the arena back with `used` bytes that count.
+    pub(crate) fn put_back(&mut self, arena: Vec<u8>, used: usize) {
+        debug_assert!(used <= arena.len());
+        self.arena = arena;
+        self.used = used;
     }
 }
 
@@ -111,6 +161,6 @@ pub struct SealedBatch {
 impl SealedBatch {
     /// Bytes of a span.
     pub fn bytes(&self, span: Span) -> &[u8] {
-        &self.body.arena[span.at as usize..span.at as usize + span.len as usize]
+        self.body.bytes(span)
     }
 }
