@@ -1,0 +1,416 @@
+//! Rows in text format: pgoutput's TupleData and a snapshot's DataRow, cell by cell into a visitor.
+//!
+//! Enters: the bytes of a frame's body and the table's columns. Leaves: calls of the visitor, one a
+//! column, in column order. Keeps: both forms of one value make the same call (invariant 8); NULL,
+//! absent and unchanged are three calls (invariant 9); the walk never leaves the body.
+//!
+//! ```text
+//! TupleData | n i16 | n × ( 'n' | 'u' | 't' len i32 text | 'b' len i32 binary )
+//! DataRow   | n i16 | n × ( −1 i32 | len i32 text )
+//! ```
+
+use alloc::vec::Vec;
+
+use super::text::{self, Moment};
+use crate::cursor::WireError;
+use crate::schema::{ColumnType, TableSchema};
+use crate::value::RowVisitor;
+
+/// A decimal that is no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecimalSpecial {
+    /// NaN
+    NaN,
+    /// Infinity
+    Infinity,
+    /// -Infinity
+    MinusInfinity,
+}
+
+/// What a PostgreSQL row says beyond `RowVisitor`. Spans as there.
+pub trait TextVisitor: RowVisitor {
+    /// An integer, checked: its shortest decimal text.
+    fn int_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+    /// A finite float, checked: its shortest digits in plain notation, zero or of magnitude in
+    /// [10^-3, 10^7); the point and the digits behind it may be missing.
+    fn float_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+    /// NaN or infinite `numeric`.
+    fn decimal_special(&mut self, col: usize, special: DecimalSpecial);
+    /// Infinite date, timestamp or timestamptz.
+    fn infinite(&mut self, col: usize, negative: bool);
+    /// `timetz`: microseconds since midnight in UTC, below 24 h.
+    fn time_tz(&mut self, col: usize, micros: i64);
+    /// Binary data as pairs of hexadecimal digits, checked.
+    fn bytes_hex(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+    /// Bits as `0` and `1`, the highest first, checked.
+    fn bits_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+    /// UUID text.
+    fn uuid_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+}
+
+/// Which columns of a tuple hold values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// All: a new row, or the old one under replica identity FULL ('N', 'O').
+    Whole,
+    /// Those of the replica identity ('K'); the others are sent as NULL and are absent.
+    Identity,
+}
+
+/// How a column's text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Bool,
+    Int,
+    Float,
+    Double,
+    Decimal { scale: u16 },
+    DecimalVariable,
+    Text,
+    Bytes,
+    Date,
+    Time,
+    TimeTz,
+    DateTime,
+    Timestamp,
+    Json,
+    Uuid,
+    Bits,
+    Unsupported,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    kind: Kind,
+    /// False: the cell is stepped over and the visitor does not hear of it.
+    visited: bool,
+    identity: bool,
+}
+
+/// A table's columns, compiled once a version.
+#[derive(Clone, Debug, Default)]
+pub struct RowReader {
+    columns: Vec<Reader>,
+}
+
+impl RowReader {
+    /// Compiles `schema`. Columns that are neither in the record value nor in its key are not
+    /// visited.
+    pub fn new(schema: &TableSchema) -> Self {
+        let member = |list: &[u16], col: usize| list.iter().any(|&c| usize::from(c) == col);
+        let reader = |(col, column): (usize, &crate::schema::Column)| Reader {
+            kind: kind(&column.ty),
+            visited: column.included || member(&schema.key, col),
+            identity: member(&schema.identity, col),
+        };
+        Self { columns: schema.columns.iter().enumerate().map(reader).collect() }
+    }
+}
+
+fn kind(ty: &ColumnType) -> Kind {
+    match ty {
+        ColumnType::Bool => Kind::Bool,
+        ColumnType::Int { .. } => Kind::Int,
+        ColumnType::Float { .. } => Kind::Float,
+        ColumnType::Double => Kind::Double,
+        ColumnType::Decimal { scale, .. } => Kind::Decimal { scale: *scale },
+        ColumnType::DecimalVariable => Kind::DecimalVariable,
+        ColumnType::Text { .. } => Kind::Text,
+        ColumnType::Bytes { .. } => Kind::Bytes,
+        ColumnType::Date => Kind::Date,
+        ColumnType::Time { .. } => Kind::Time,
+        ColumnType::TimeTz { .. } => Kind::TimeTz,
+        ColumnType::DateTime { .. } => Kind::DateTime,
+        ColumnType::Timestamp { .. } => Kind::Timestamp,
+        ColumnType::Json { .. } => Kind::Json,
+        ColumnType::Uuid => Kind::Uuid,
+        ColumnType::Bit { .. } => Kind::Bits,
+        ColumnType::Year
+        | ColumnType::Enum { .. }
+        | ColumnType::Set { .. }
+        | ColumnType::Unsupported { .. } => Kind::Unsupported,
+    }
+}
+
+/// Walks one TupleData at `seg[at..end]`; gives the offset behind it. Offsets in errors count from
+/// the start of `seg`, which may hold more bytes behind `end`.
+#[inline(always)]
+pub fn walk_tuple<V: TextVisitor>(
+    rows: &RowReader,
+    seg: &[u8],
+    at: usize,
+    end: usize,
+    image: Image,
+    visitor: &mut V,
+) -> Result<usize, WireError> {
+    let mut at = count(rows, seg, at, end)?;
+    for (col, column) in rows.columns.iter().enumerate() {
+        let (tag, len) = tuple_head(seg, at);
+        if tag == b't' {
+            let from = at + 5;
+            let next = from.saturating_add(len);
+            if next > end {
+                return truncated(at, next, end);
+            }
+            if column.visited {
+                value(column.kind, col, seg, from, len, visitor)?;
+            }
+            at = next;
+            continue;
+        }
+        if at >= end {
+            return truncated(at, at + 1, end);
+        }
+        at += 1;
+        match (tag, column.visited) {
+            (b'n', true) if image == Image::Whole || column.identity => visitor.null(col),
+            (b'n', true) => visitor.absent(col),
+            (b'u', true) => visitor.unchanged(col),
+            (b'n' | b'u', false) => {}
+            (b'b', _) => return invalid(at - 1, "binary cell in a text stream"),
+            _ => return invalid(at - 1, "cell kind"),
+        }
+    }
+    Ok(at)
+}
+
+/// Walks one DataRow body at `seg[at..end]`, which it must fill.
+#[inline(always)]
+pub fn walk_data_row<V: TextVisitor>(
+    rows: &RowReader,
+    seg: &[u8],
+    at: usize,
+    end: usize,
+    visitor: &mut V,
+) -> Result<(), WireError> {
+    let mut at = count(rows, seg, at, end)?;
+    for (col, column) in rows.columns.iter().enumerate() {
+        let Some(&head) = seg.get(at..end).and_then(<[u8]>::first_chunk::<4>) else {
+            return truncated(at, at + 4, end);
+        };
+        let from = at + 4;
+        match i32::from_be_bytes(head) {
+            -1 => {
+                if column.visited {
+                    visitor.null(col);
+                }
+                at = from;
+            }
+            len => {
+                let Ok(len) = usize::try_from(len) else { return invalid(at, "cell length") };
+                let next = from.saturating_add(len);
+                if next > end {
+                    return truncated(at, next, end);
+                }
+                if column.visited {
+                    value(column.kind, col, seg, from, len, visitor)?;
+                }
+                at = next;
+            }
+        }
+    }
+    if at == end { Ok(()) } else { invalid(at, "bytes behind a row") }
+}
+
+/// The text of column `col` of the TupleData at `seg[at..end]`, as a span of `seg`; `None` if the
+/// cell is not text. For unchanged TOAST values, whose text stands in the old row.
+pub fn cell_of_tuple(
+    seg: &[u8],
+    at: usize,
+    end: usize,
+    col: usize,
+) -> Result<Option<(usize, usize)>, WireError> {
+    let mut at = at + 2;
+    for i in 0..=col {
+        if at >= end {
+            return truncated(at, at + 1, end);
+        }
+        let (tag, len) = tuple_head(seg, at);
+        let next = if tag == b't' { at.saturating_add(5).saturating_add(len) } else { at + 1 };
+        if next > end {
+            return truncated(at, next, end);
+        }
+        if i == col {
+            return Ok((tag == b't').then_some((at + 5, len)));
+        }
+        at = next;
+    }
+    Ok(None)
+}
+
+/// Gives the cell of a column that `cell_of_tuple` found to the visitor.
+pub fn visit_cell<V: TextVisitor>(
+    rows: &RowReader,
+    seg: &[u8],
+    col: usize,
+    (at, len): (usize, usize),
+    visitor: &mut V,
+) -> Result<(), WireError> {
+    match rows.columns.get(col) {
+        Some(column) => value(column.kind, col, seg, at, len, visitor),
+        None => invalid(at, "column number"),
+    }
+}
+
+/// Reads and checks the number of columns; gives where the first cell starts.
+#[inline(always)]
+fn count(rows: &RowReader, seg: &[u8], at: usize, end: usize) -> Result<usize, WireError> {
+    let Some(&count) = seg.get(at..end).and_then(<[u8]>::first_chunk::<2>) else {
+        return truncated(at, at.saturating_add(2), end.min(seg.len()));
+    };
+    if usize::from(u16::from_be_bytes(count)) != rows.columns.len() {
+        return invalid(at, "number of columns");
+    }
+    Ok(at + 2)
+}
+
+/// Kind and length of a cell in one load; the length means something for text only. A cell cut off
+/// gives what makes the caller's bound check fail.
+#[inline(always)]
+fn tuple_head(seg: &[u8], at: usize) -> (u8, usize) {
+    match seg.get(at..).and_then(<[u8]>::first_chunk::<5>) {
+        Some(&[tag, a, b, c, d]) => (tag, u32::from_be_bytes([a, b, c, d]) as usize),
+        None => (seg.get(at).copied().unwrap_or(0), usize::MAX),
+    }
+}
+
+/// One cell that is not NULL: `at + len` lies in the body.
+#[inline(always)]
+fn value<V: TextVisitor>(
+    kind: Kind,
+    col: usize,
+    seg: &[u8],
+    at: usize,
+    len: usize,
+    visitor: &mut V,
+) -> Result<(), WireError> {
+    match kind {
+        Kind::Int if text::is_int(seg, at, len) => visitor.int_text(col, seg, at, len),
+        Kind::Text => visitor.text(col, seg, at, len),
+        Kind::Decimal { scale } => {
+            match text::decimal_16(seg, at, len, usize::from(scale)) {
+                Some(unscaled) => visitor.decimal(col, unscaled, u32::from(scale)),
+                None => return long_decimal(Some(scale), col, seg, at, len, visitor),
+            };
+        }
+        Kind::DecimalVariable => return long_decimal(None, col, seg, at, len, visitor),
+        Kind::DateTime => match text::timestamp(seg, at, len) {
+            Some(Moment::At(micros)) => visitor.datetime(col, micros),
+            other => return infinite(col, at, other, visitor),
+        },
+        Kind::Timestamp => match text::timestamp_tz(seg, at, len) {
+            Some(Moment::At(micros)) => visitor.timestamp(col, micros),
+            other => return infinite(col, at, other, visitor),
+        },
+        Kind::Date => match text::date(seg, at, len) {
+            Some(Moment::At(days)) => match i32::try_from(days) {
+                Ok(days) => visitor.date(col, days),
+                Err(_) => return invalid(at, "date"),
+            },
+            other => return infinite(col, at, other, visitor),
+        },
+        Kind::Bool => match text::bool(seg, at, len) {
+            Some(value) => visitor.bool(col, value),
+            None => return invalid(at, "boolean"),
+        },
+        Kind::Float | Kind::Double if text::is_plain_float(seg, at, len) => {
+            visitor.float_text(col, seg, at, len);
+        }
+        Kind::Json => visitor.json_text(col, seg, at, len),
+        Kind::Uuid => visitor.uuid_text(col, seg, at, len),
+        _ => return rare(kind, col, seg, at, len, visitor),
+    }
+    Ok(())
+}
+
+/// What is seldom or slow anyway: not inlined, so that the common loop stays small.
+#[inline(never)]
+fn rare<V: TextVisitor>(
+    kind: Kind,
+    col: usize,
+    seg: &[u8],
+    at: usize,
+    len: usize,
+    visitor: &mut V,
+) -> Result<(), WireError> {
+    let Some(cell) = text::cell(seg, at, len) else { return truncated(at, at + len, seg.len()) };
+    let missing = |what| move || WireError::Invalid { offset: at, what };
+    match kind {
+        Kind::Float => visitor.float(col, text::float(cell).ok_or_else(missing("float"))?),
+        Kind::Double => visitor.double(col, text::double(cell).ok_or_else(missing("float"))?),
+        Kind::Time => {
+            visitor.time(col, text::time(seg, at, len).ok_or_else(missing("time"))?);
+        }
+        Kind::TimeTz => {
+            let micros = text::time_tz(seg, at, len);
+            visitor.time_tz(col, micros.ok_or_else(missing("time with time zone"))?);
+        }
+        Kind::Bytes => {
+            let hex = cell.strip_prefix(b"\\x").filter(|hex| hex.len().is_multiple_of(2));
+            if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
+                return invalid(at, "bytea, or bytea_output is not hex");
+            }
+            visitor.bytes_hex(col, seg, at + 2, len - 2);
+        }
+        Kind::Bits => {
+            if !cell.iter().all(|b| matches!(b, b'0' | b'1')) {
+                return invalid(at, "bit string");
+            }
+            visitor.bits_text(col, seg, at, len);
+        }
+        Kind::Int => return invalid(at, "integer"),
+        _ => return invalid(at, "value of a type that is not decoded yet"),
+    }
+    Ok(())
+}
+
+/// Decimals that are long, of free scale, of another scale than the column's, or no numbers.
+#[inline(never)]
+fn long_decimal<V: TextVisitor>(
+    scale: Option<u16>,
+    col: usize,
+    seg: &[u8],
+    at: usize,
+    len: usize,
+    visitor: &mut V,
+) -> Result<(), WireError> {
+    let Some(cell) = text::cell(seg, at, len) else { return truncated(at, at + len, seg.len()) };
+    match cell {
+        b"NaN" => visitor.decimal_special(col, DecimalSpecial::NaN),
+        b"Infinity" => visitor.decimal_special(col, DecimalSpecial::Infinity),
+        b"-Infinity" => visitor.decimal_special(col, DecimalSpecial::MinusInfinity),
+        _ => match (text::decimal_scale(cell), scale) {
+            (None, _) => return invalid(at, "numeric"),
+            (Some(found), Some(scale)) if found != usize::from(scale) => {
+                return invalid(at, "numeric of another scale than its column's");
+            }
+            _ => visitor.decimal_text(col, seg, at, len),
+        },
+    }
+    Ok(())
+}
+
+#[cold]
+fn infinite<V: TextVisitor>(
+    col: usize,
+    at: usize,
+    moment: Option<Moment<i64>>,
+    visitor: &mut V,
+) -> Result<(), WireError> {
+    match moment {
+        Some(Moment::Infinity) => visitor.infinite(col, false),
+        Some(Moment::MinusInfinity) => visitor.infinite(col, true),
+        _ => return invalid(at, "date or timestamp, or DateStyle is not ISO"),
+    }
+    Ok(())
+}
+
+#[cold]
+fn invalid<T>(offset: usize, what: &'static str) -> Result<T, WireError> {
+    Err(WireError::Invalid { offset, what })
+}
+
+#[cold]
+fn truncated<T>(offset: usize, next: usize, end: usize) -> Result<T, WireError> {
+    Err(WireError::Truncated { offset, wanted: next.saturating_sub(end).max(1) })
+}
