@@ -1,6 +1,19 @@
 //! A pipeline's configuration, resolved: every default applied, every secret read, every path
 //! absolute. Parsing, validation and messages are in the files beside.
 
+mod filter;
+mod load;
+mod names;
+mod pipeline;
+mod secret;
+mod section;
+mod sink;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use load::{load, load_file};
+
 use std::path::PathBuf;
 
 use penstock_protocol::schema::SourceKind;
@@ -207,4 +220,9 @@ pub enum Backend {
     IoUring,
     /// tokio's current-thread runtime.
     Epoll,
+}
+
+/// What a topic may be made of (ENVELOPE, section 1); names and delimiters become parts of topics.
+fn is_topic_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-".contains(c)
 }

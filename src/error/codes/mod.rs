@@ -133,4 +133,11 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn nearest_names_a_near_code_only() {
+        // Goal: a slip of the finger is mended, nonsense is not. Method: two words.
+        assert_eq!(nearest("config-unknwon-key"), Some("config-unknown-key"));
+        assert_eq!(nearest("zebra"), None);
+    }
 }
