@@ -2,7 +2,10 @@
 //! untouched in the segment.
 
 /// A table of a pipeline: a dense number that the reader gives, stable while the process lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct TableId(pub u32);
 
 /// What the body of a frame is.

@@ -41,7 +41,7 @@ impl core::fmt::Display for TableName {
 }
 
 /// One version of a table: immutable, shared by reader and shard.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TableSchema {
     /// The table.
     pub table: TableId,
@@ -60,7 +60,7 @@ pub struct TableSchema {
 }
 
 /// A column of a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Column {
     /// Name.
     pub name: String,
@@ -76,7 +76,7 @@ pub struct Column {
 
 /// A literal default, in the column's own terms; expressions become a placeholder or none by the
 /// source's rule before they get here.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum DefaultValue {
     /// The text of the literal as the catalogue gives it, unquoted, in the source's text form of
     /// the column's type (PostgreSQL output text, MySQL literal).
@@ -87,7 +87,7 @@ pub enum DefaultValue {
 
 /// A column's type. Physical parameters that decoding needs are inside; what this version does not
 /// decode is `Unsupported`: using it is a Definite error of the table (HAZARDS L21), never a guess.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum ColumnType {
     /// PostgreSQL bool.
     Bool,
@@ -123,9 +123,17 @@ pub enum ColumnType {
     /// MySQL YEAR.
     Year,
     /// MySQL ENUM: labels in definition order, already UTF-8; `bytes` of the index in the image.
-    Enum { bytes: u8, labels: Arc<[String]> },
+    Enum {
+        bytes: u8,
+        #[serde(with = "labels")]
+        labels: Arc<[String]>,
+    },
     /// MySQL SET: labels in definition order; `bytes` of the bit mask in the image.
-    Set { bytes: u8, labels: Arc<[String]> },
+    Set {
+        bytes: u8,
+        #[serde(with = "labels")]
+        labels: Arc<[String]>,
+    },
     /// MySQL BIT(n), PostgreSQL bit(n) and varbit(n).
     Bit { bits: u16 },
     /// Known to exist and not decoded yet: the source's name for it.
@@ -133,7 +141,7 @@ pub enum ColumnType {
 }
 
 /// Character sets of MySQL text. PostgreSQL text is always UTF-8 (client_encoding).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Charset {
     /// utf8mb4, utf8mb3, ascii: bytes are UTF-8 already.
     Utf8,
@@ -141,4 +149,21 @@ pub enum Charset {
     Latin1,
     /// A character set that is not decoded yet; the collation id. Definite if a row uses it.
     Other(u16),
+}
+
+/// serde form of shared labels: a list of strings (serde's own `rc` feature stays off).
+mod labels {
+    use alloc::string::String;
+    use alloc::sync::Arc;
+    use alloc::vec::Vec;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(labels: &Arc<[String]>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(labels.iter())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[String]>, D::Error> {
+        Vec::deserialize(from).map(Arc::from)
+    }
 }

@@ -1,9 +1,11 @@
 //! A batch: one arena of encoded bytes and an event record a row. Encoded once; sinks read it.
 
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use penstock_protocol::frame::TableId;
 
+use crate::limits::BATCH_BYTES_MAX;
 use crate::seq::{BatchId, Epoch, LaneId, Seq, ShardId};
 
 /// Bytes of a batch's arena: `arena[at..at + len]`.
@@ -150,15 +152,49 @@ pub struct SealedBatch {
     /// Greatest transaction in it.
     pub seq_max: Seq,
     /// Punctuation that fell inside: (through, number of events of this batch with seq ≤ through),
-    /// ascending. A sink that remembers lengths needs them at these points only.
+    /// both strictly ascending, numbers from 1 on: of several punctuations without an event
+    /// between them the first stands for all. How many events are ≤ a committed `Seq`: all if
+    /// `seq_max` is, else the number of the greatest mark ≤ it, else none (`events_through`).
+    /// A sink that remembers lengths needs them at these points and at the batch's end only.
     pub marks: Vec<(Seq, u32)>,
     /// Topic names by `EventRef::topic`.
     pub topics: Arc<Vec<Arc<str>>>,
     /// Bytes and events.
     pub body: Batch,
+    /// Where the memory goes when the last holder lets go; `Default`: nowhere.
+    pub home: BatchHome,
+}
+
+/// Takes the memory of batches back to the shard that fills them. Never blocks.
+#[derive(Clone, Debug, Default)]
+pub struct BatchHome(pub(crate) Option<SyncSender<Batch>>);
+
+/// Memory of a batch that is worth keeping, bytes: one large row must not stay for ever.
+const KEPT_BYTES_MAX: usize = 2 * BATCH_BYTES_MAX;
+
+impl Drop for SealedBatch {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.0.take()
+            && self.body.capacity() <= KEPT_BYTES_MAX
+        {
+            self.body.clear();
+            // Full, or the shard is gone: the memory is freed instead.
+            home.try_send(std::mem::take(&mut self.body)).unwrap_or_default();
+        }
+    }
 }
 
 impl SealedBatch {
+    /// Number of events, from the first, whose transaction is `through` or older. Only a `through`
+    /// that a shard was punctuated with (as every commit's is) has an exact answer.
+    pub fn events_through(&self, through: Seq) -> u32 {
+        if self.seq_max <= through {
+            return self.body.events.len() as u32;
+        }
+        let at = self.marks.partition_point(|mark| mark.0 <= through);
+        at.checked_sub(1).and_then(|at| self.marks.get(at)).map_or(0, |mark| mark.1)
+    }
+
     /// Bytes of a span.
     pub fn bytes(&self, span: Span) -> &[u8] {
         self.body.bytes(span)

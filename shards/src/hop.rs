@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, TableId};
-use penstock_protocol::position::PositionDelta;
+use penstock_protocol::position::{Position, PositionDelta};
 use penstock_protocol::schema::{TableName, TableSchema};
+use serde::{Deserialize, Serialize};
 
 use crate::batch::SealedBatch;
 use crate::segment::Segment;
-use crate::seq::{BatchId, Seq, ShardId, SinkId};
+use crate::seq::{BatchId, PointId, Seq, ShardId, SinkId};
+use crate::spill::SpillId;
 
 /// A source transaction, as far as envelopes need it. Shared by all its frames.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,15 +82,49 @@ pub enum ShardInput {
     Schema(Arc<TableSchema>),
 }
 
-/// The end of a source transaction at which a checkpoint may stand.
+/// A place at which a checkpoint may stand: the end of a source transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommitPoint {
-    /// Its number.
+    /// Its own number, dense from 1 in a run: several points may have one `seq`, because a
+    /// keepalive, a rollback or an XA PREPARE moves the position without a row.
+    pub point: PointId,
+    /// Last whole transaction before it.
     pub seq: Seq,
-    /// What moved since the commit point before.
-    pub delta: PositionDelta,
+    /// The position is this one before `delta` moves it: the start of a new pipeline, or the
+    /// source's new identity after a failover.
+    pub base: Option<Position>,
+    /// What moved since the commit point before; `None`: nothing but what the other fields say.
+    pub delta: Option<PositionDelta>,
+    /// XA transactions that were parked or released since the commit point before, in order.
+    pub parked: Vec<ParkedChange>,
     /// True at the end of the first snapshot: from here on a restart streams.
     pub snapshot_done: bool,
+}
+
+/// What happened to a parked (prepared) transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParkedChange {
+    /// XA PREPARE: its rows wait in the spill store, synced.
+    Parked(Arc<ParkedGroup>),
+    /// XA COMMIT or XA ROLLBACK of this xid.
+    Released(Vec<u8>),
+}
+
+/// A prepared transaction that waits for its end, over restarts: named in the checkpoint, its
+/// rows in the spill store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParkedGroup {
+    /// The XID as the source gives it: opaque bytes.
+    pub xid: Vec<u8>,
+    /// Where its rows are.
+    pub spill: SpillId,
+    /// Bytes in the spill store.
+    pub bytes: u64,
+    /// Row frames in it.
+    pub frames: u64,
+    /// Its tables, by the index that spill records use. The schemas hold at its end, too: the
+    /// source's metadata locks keep them until then.
+    pub tables: Vec<TableSchema>,
 }
 
 /// Everything up to `through` is received, encoded and durable in this sink, as far as this shard

@@ -3,8 +3,16 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod bucket;
+pub mod bugs;
+pub mod checkpoint;
+pub mod coordinator;
 pub mod encode;
+pub mod fold;
 pub mod hop;
 pub mod limits;
+pub mod router;
 pub mod segment;
 pub mod seq;
+pub mod shard;
+pub mod spill;

@@ -44,6 +44,11 @@ number! {
     BatchId, u64
 }
 
+number! {
+    /// A commit point, dense from 1 in a run.
+    PointId, u64
+}
+
 impl Seq {
     /// The one before; 0 stays 0.
     pub fn before(self) -> Self {

@@ -1,0 +1,237 @@
+//! Checkpoint: what a restart needs, and its form on disk.
+//!
+//! Enters: a `Checkpoint` and its generation; or the bytes of two slots. Leaves: bytes of one
+//! slot; or the newest checkpoint that is whole, and the slot to write next. Keeps: a write that
+//! is torn at any byte leaves the other slot's checkpoint the newest; damage is told apart from
+//! "nothing yet", and a newer format is never mistaken for damage.
+//!
+//! One slot (all little-endian):
+//! ```text
+//! +-----------------+-----------+--------+--------------+--------+----------+------+
+//! | "PENSTOCK" 8    | version 2 | zero 2 | generation 8 | length | crc32c 4 | JSON |
+//! +-----------------+-----------+--------+--------------+--------+----------+------+
+//! ```
+//! length (4): bytes of the JSON. crc32c: over the whole slot but itself. What stands behind the
+//! JSON (an older, longer checkpoint) does not count.
+
+use std::fmt;
+
+use penstock_protocol::position::Position;
+use penstock_protocol::schema::TableName;
+use serde::{Deserialize, Serialize};
+
+use crate::bugs::{Bug, Bugs};
+use crate::hop::ParkedGroup;
+use crate::seq::Epoch;
+
+/// Version of the format that this build writes; it reads this one and older ones.
+pub const FORMAT_VERSION: u16 = 1;
+
+const MAGIC: [u8; 8] = *b"PENSTOCK";
+const HEAD: usize = 28;
+
+/// What a restart needs. Unknown fields of a newer build are ignored; what changes a meaning
+/// raises `FORMAT_VERSION`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Pipeline's name: state of another one is refused.
+    pub pipeline: String,
+    /// Incarnation that wrote it.
+    pub epoch: Epoch,
+    /// Where the source goes on, with the source's identity. `None`: not begun.
+    pub position: Option<Position>,
+    /// By sink, in the order of the configuration.
+    pub sinks: Vec<SinkCheckpoint>,
+    /// How far the first snapshot is.
+    pub snapshot: SnapshotState,
+    /// Version of the schema history that the position needs; 0: none.
+    #[serde(default)]
+    pub schema_version: u64,
+    /// Generation of the function (table name, key) → bucket (HAZARDS L12).
+    pub bucket_generation: u32,
+    /// Tables that do not go on (HAZARDS L21).
+    #[serde(default)]
+    pub stopped_tables: Vec<StoppedTable>,
+    /// XA transactions that wait for their end; their rows are in the spill store.
+    #[serde(default)]
+    pub parked: Vec<ParkedGroup>,
+    /// Versions below this may be in use by sinks that order by version (HAZARDS L20).
+    #[serde(default)]
+    pub version_reserve: u64,
+}
+
+/// One sink's part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkCheckpoint {
+    /// Its name in the configuration.
+    pub name: String,
+    /// How far it is by itself: at or behind `Checkpoint::position`.
+    pub position: Option<Position>,
+    /// What the sink itself wants back: file lengths, say.
+    pub state: serde_json::Value,
+}
+
+/// How far the first snapshot is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotState {
+    /// Not whole: a restart takes it anew.
+    #[default]
+    Pending,
+    /// Whole (or not wanted): a restart streams.
+    Done,
+}
+
+/// A table that does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoppedTable {
+    /// Which.
+    pub name: TableName,
+    /// Source position of the row that could not be delivered, as the source writes it.
+    pub position: String,
+    /// Why, without cell values.
+    pub reason: String,
+}
+
+/// One of the two slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+/// Why a slot's bytes are no checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointError {
+    /// Nothing was ever written: no bytes, or zeros only.
+    Empty,
+    /// A torn write, or damage.
+    Damaged,
+    /// Whole, but not ours: another file's bytes.
+    Foreign,
+    /// Whole, by a newer build.
+    Newer {
+        /// Its format version.
+        version: u16,
+    },
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("no checkpoint was written yet"),
+            Self::Damaged => f.write_str("the checkpoint is damaged"),
+            Self::Foreign => f.write_str("this is no checkpoint of Penstock"),
+            Self::Newer { version } => {
+                write!(f, "the checkpoint has format {version}, this build reads {FORMAT_VERSION}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CheckpointError {}
+
+/// What the two slots say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// The newest whole checkpoint and its slot; `None`: there is none yet.
+    pub newest: Option<(Slot, Checkpoint)>,
+    /// Which slot to write next, never that of `newest`.
+    pub next_slot: Slot,
+    /// Generation to write next.
+    pub next_generation: u64,
+}
+
+impl Checkpoint {
+    /// Bytes of a slot. `generation` rises with every write, `Chosen::next_generation` first.
+    pub fn encode(&self, generation: u64) -> Vec<u8> {
+        let json = serde_json::to_vec(self).expect("invariant: plain data always serialises");
+        let len = u32::try_from(json.len()).expect("invariant: a checkpoint is below 4 GiB");
+        let mut bytes = Vec::with_capacity(HEAD + json.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&[0; 2]);
+        bytes.extend_from_slice(&generation.to_le_bytes());
+        bytes.extend_from_slice(&len.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), &json);
+        bytes.extend_from_slice(&crc.to_le_bytes());
+        bytes.extend_from_slice(&json);
+        bytes
+    }
+
+    /// The checkpoint and its generation, of the bytes of a slot.
+    pub fn decode(bytes: &[u8]) -> Result<(u64, Self), CheckpointError> {
+        Self::decode_with(bytes, Bugs::NONE)
+    }
+
+    fn decode_with(bytes: &[u8], bugs: Bugs) -> Result<(u64, Self), CheckpointError> {
+        if bytes.iter().all(|&byte| byte == 0) {
+            return Err(CheckpointError::Empty);
+        }
+        if !starts_like_ours(bytes) {
+            return Err(CheckpointError::Foreign);
+        }
+        let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or(CheckpointError::Damaged)?;
+        let version = u16::from_le_bytes([head[8], head[9]]);
+        let generation = u64::from_le_bytes([
+            head[12], head[13], head[14], head[15], head[16], head[17], head[18], head[19],
+        ]);
+        let len = u32::from_le_bytes([head[20], head[21], head[22], head[23]]) as usize;
+        let stored = u32::from_le_bytes([head[24], head[25], head[26], head[27]]);
+        let json = rest.get(..len).ok_or(CheckpointError::Damaged)?;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&head[..24]), json);
+        if crc != stored && !bugs.has(Bug::TornAccepted) {
+            return Err(CheckpointError::Damaged);
+        }
+        if version > FORMAT_VERSION {
+            return Err(CheckpointError::Newer { version });
+        }
+        let checkpoint = serde_json::from_slice(json).map_err(|_| CheckpointError::Damaged)?;
+        Ok((generation, checkpoint))
+    }
+}
+
+/// True for our magic, and for the start of it with nothing or zeros behind: our first write, torn.
+fn starts_like_ours(bytes: &[u8]) -> bool {
+    let same = bytes.iter().zip(&MAGIC).take_while(|(have, want)| have == want).count();
+    same == MAGIC.len() || bytes.iter().skip(same).all(|&byte| byte == 0)
+}
+
+/// The newest whole checkpoint of two slots, by generation. Beside a whole one, whatever else the
+/// other slot holds is a torn write and does not count; beside an empty one, damage is the first
+/// write of all, torn. Else two slots without a whole one, foreign bytes, and in any case a slot of
+/// a newer build, are an error: starting anew would be a guess.
+pub fn choose(a: &[u8], b: &[u8]) -> Result<Chosen, CheckpointError> {
+    choose_with(a, b, Bugs::NONE)
+}
+
+/// The same with planted bugs.
+#[doc(hidden)]
+pub fn choose_with(a: &[u8], b: &[u8], bugs: Bugs) -> Result<Chosen, CheckpointError> {
+    use CheckpointError::{Damaged, Empty, Foreign, Newer};
+    let (a, b) = (Checkpoint::decode_with(a, bugs), Checkpoint::decode_with(b, bugs));
+    if let (Err(error @ Newer { .. }), _) | (_, Err(error @ Newer { .. })) = (&a, &b) {
+        return Err(error.clone());
+    }
+    let newest = match (a, b) {
+        (Ok(a), Ok(b)) if b.0 > a.0 => Some((Slot::B, b)),
+        (Ok(a), _) => Some((Slot::A, a)),
+        (_, Ok(b)) => Some((Slot::B, b)),
+        (Err(Foreign), _) | (_, Err(Foreign)) => return Err(Foreign),
+        // The first write of all was torn, or nothing was ever written.
+        (Err(Empty), _) | (_, Err(Empty)) => None,
+        (Err(_), Err(_)) => return Err(Damaged),
+    };
+    let mut next_slot = match &newest {
+        Some((Slot::A, _)) => Slot::B,
+        _ => Slot::A,
+    };
+    if bugs.has(Bug::SameSlotAgain) {
+        next_slot = Slot::A;
+    }
+    let next_generation = newest.as_ref().map_or(1, |(_, (generation, _))| generation + 1);
+    let newest = newest.map(|(slot, (_, checkpoint))| (slot, checkpoint));
+    Ok(Chosen { newest, next_slot, next_generation })
+}

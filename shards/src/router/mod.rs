@@ -1,0 +1,702 @@
+//! Router: gives every source transaction its `Seq` and hands row frames to the shard that owns
+//! the table, by reference into their segment.
+//!
+//! Enters: the reader's calls, in log order: schemas, begin, frames, savepoints, ends, position
+//! moves, `flush`. Leaves, through `poll`: inputs for shards and commit points for the
+//! coordinator, in the order in which they must be handed over. Keeps: nothing uncommitted leaves
+//! (invariant 10, HAZARDS L5); `through` moves at whole transactions only and reaches idle shards
+//! (invariant 3); schemas stay in order with the frames of their table (invariant 7); a point is
+//! behind all frames that it covers; what waits is bounded (a held group: memory, then spill).
+//!
+//! How a reader drives it: `handle_schema` before the first frame of a table; `begin`,
+//! `handle_frame` …, `commit` (or another end); `flush` once for every segment or read from the
+//! socket, and before it waits for more; then `poll` until it gives nothing, waiting wherever a
+//! ring is full. When the connection is lost: `interrupted`, reconnect at the last position that
+//! was given to the router, go on.
+
+mod error;
+mod held;
+mod open;
+mod point;
+mod replay;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use penstock_protocol::frame::{FrameHead, TableId};
+use penstock_protocol::position::{Gtid, Position, PositionDelta};
+use penstock_protocol::schema::{TableName, TableSchema};
+
+use crate::bucket::BucketMap;
+use crate::bugs::{Bug, Bugs};
+use crate::hop::{CommitPoint, ParkedChange, ParkedGroup, ShardInput, TxnHead, TxnOrigin};
+use crate::limits::Limits;
+use crate::segment::Segment;
+use crate::seq::{PointId, Seq, ShardId};
+use crate::spill::{SpillId, SpillStore};
+
+pub use error::RouterError;
+use held::Held;
+use open::OpenBatches;
+use point::NextPoint;
+use replay::Replay;
+
+/// Names a source transaction over reconnects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupId {
+    /// Where a binlog group starts: its file, and the offset of its GTID (or BEGIN) event.
+    Binlog(Arc<str>, u64),
+    /// A binlog group by its GTID.
+    Gtid(Gtid),
+    /// A WAL transaction: top-level xid and final LSN (of Begin).
+    Wal(u32, u64),
+    /// Rows of the first snapshot. It cannot be resumed: a new run takes it again.
+    Snapshot,
+}
+
+/// What the router hands on.
+pub enum RouterOutput {
+    /// Into the ring of this shard.
+    ToShard(ShardId, ShardInput),
+    /// To the coordinator, after everything before it went into the rings.
+    Point(CommitPoint),
+}
+
+/// The router of a pipeline. Pure: it waits for nothing (but its spill store may touch a disk).
+pub struct Router {
+    map: BucketMap,
+    limits: Limits,
+    bugs: Bugs,
+    spill: Box<dyn SpillStore>,
+    spill_next: u64,
+    /// By `TableId`.
+    tables: Vec<Option<Table>>,
+    /// Last number given.
+    last: Seq,
+    /// Last whole transaction.
+    whole: Seq,
+    group: Option<Group>,
+    /// The streaming group that a lost connection has cut.
+    cut: Option<(GroupId, Streaming)>,
+    open: OpenBatches,
+    out: VecDeque<Out>,
+    point: NextPoint,
+    txns_since_flush: usize,
+    /// Inside the first snapshot: no point, because a restart begins it anew.
+    snapshot: bool,
+    parked: BTreeMap<Vec<u8>, ParkedGroup>,
+    /// Spilled bytes that a checkpoint may still need, by the point that frees them.
+    removable: VecDeque<(PointId, SpillId)>,
+    unsynced: Vec<SpillId>,
+}
+
+struct Table {
+    owner: ShardId,
+    schema: Arc<TableSchema>,
+}
+
+struct Group {
+    id: GroupId,
+    origin: TxnOrigin,
+    commit_us: i64,
+    mode: Mode,
+}
+
+enum Mode {
+    Streaming(Streaming),
+    Held(Held),
+}
+
+/// A group whose frames go at once.
+#[derive(Default)]
+struct Streaming {
+    /// From the first frame on.
+    head: Option<Arc<TxnHead>>,
+    /// Frames routed before a connection was lost, still to be skipped.
+    skip: u64,
+    /// Frames routed.
+    routed: u64,
+    /// Over kind, table and length of the frames routed: a resumed group must be the same.
+    mark: u64,
+    /// The same over the frames skipped so far.
+    skipped_mark: u64,
+}
+
+enum Out {
+    Ready(RouterOutput),
+    Replay(Box<Replay>),
+}
+
+impl Router {
+    /// A router at `Seq` 0. `spill`: this pipeline's own store.
+    pub fn new(map: BucketMap, spill: Box<dyn SpillStore>) -> Self {
+        Self::with_limits(map, spill, Limits::default(), Bugs::NONE)
+    }
+
+    /// The same with other bounds (tests), and planted bugs.
+    #[doc(hidden)]
+    pub fn with_limits(
+        map: BucketMap,
+        spill: Box<dyn SpillStore>,
+        limits: Limits,
+        bugs: Bugs,
+    ) -> Self {
+        Self {
+            open: OpenBatches::new(map.shards()),
+            map,
+            limits,
+            bugs,
+            spill,
+            spill_next: 1,
+            tables: Vec::new(),
+            last: Seq(0),
+            whole: Seq(0),
+            group: None,
+            cut: None,
+            out: VecDeque::new(),
+            point: NextPoint::new(PointId(1)),
+            txns_since_flush: 0,
+            snapshot: false,
+            parked: BTreeMap::new(),
+            removable: VecDeque::new(),
+            unsynced: Vec::new(),
+        }
+    }
+
+    /// At start, before all else: the XA transactions that the checkpoint lists as parked
+    /// (possibly none). `table_id` gives the reader's number for a name. Whatever else the spill
+    /// store holds from an earlier run is removed: the source sends it again.
+    pub fn restore_parked(
+        &mut self,
+        parked: Vec<ParkedGroup>,
+        mut table_id: impl FnMut(&TableName) -> TableId,
+    ) -> Result<(), RouterError> {
+        for spilled in self.spill.groups()? {
+            self.spill_next = self.spill_next.max(spilled.0 + 1);
+            if !parked.iter().any(|group| group.spill == spilled) {
+                self.spill.remove(spilled)?;
+            }
+        }
+        for mut group in parked {
+            self.spill_next = self.spill_next.max(group.spill.0 + 1);
+            // What was appended after the sync that the checkpoint knows of does not count.
+            self.spill.truncate(group.spill, group.bytes)?;
+            for schema in &mut group.tables {
+                schema.table = table_id(&schema.name);
+            }
+            self.parked.insert(group.xid.clone(), group);
+        }
+        Ok(())
+    }
+
+    /// The position as of now is this one: the start of a new pipeline (before its snapshot), or
+    /// the source's identity after a failover. The next point carries it.
+    pub fn rebase(&mut self, position: Position) {
+        self.point.base = Some(position);
+        self.point.delta = None;
+        self.point.blind = false;
+        self.point.dirty = true;
+    }
+
+    /// A new version of a table, in order with its frames. The shard of the table's name owns it.
+    pub fn handle_schema(&mut self, schema: Arc<TableSchema>) {
+        if let Some(Group { mode: Mode::Held(held), .. }) = &mut self.group {
+            held.schemas.push((held.frames(), Arc::clone(&schema)));
+            if self.bugs.has(Bug::SchemaOvertakesHeld) {
+                held.schemas.pop();
+                self.send_schema(schema);
+                return;
+            }
+            self.note_schema(schema);
+        } else {
+            self.send_schema(schema);
+        }
+    }
+
+    /// Remembers owner and schema, without sending.
+    fn note_schema(&mut self, schema: Arc<TableSchema>) -> ShardId {
+        let owner = self.map.owner(&schema.name);
+        let at = schema.table.0 as usize;
+        if self.tables.len() <= at {
+            self.tables.resize_with(at + 1, || None);
+        }
+        self.tables[at] = Some(Table { owner, schema });
+        owner
+    }
+
+    fn send_schema(&mut self, schema: Arc<TableSchema>) {
+        let owner = self.note_schema(Arc::clone(&schema));
+        self.open.seal(owner, self.whole, &mut self.out);
+        self.out.push_back(Out::Ready(RouterOutput::ToShard(owner, ShardInput::Schema(schema))));
+    }
+
+    /// Opens a source transaction. `hold`: its frames wait until its end is known (MySQL and
+    /// MariaDB groups that may roll back); else they go at once. Its `Seq` is given with the first
+    /// frame that leaves: a transaction without frames only moves the position. After
+    /// `interrupted` in a streaming group the same `id` must come again; frames that were routed
+    /// are skipped by count.
+    pub fn begin(
+        &mut self,
+        origin: TxnOrigin,
+        commit_us: i64,
+        hold: bool,
+        id: GroupId,
+    ) -> Result<(), RouterError> {
+        if self.group.is_some() {
+            return Err(RouterError::GroupOpen);
+        }
+        let hold = hold && !self.bugs.has(Bug::RolledBackRouted);
+        let mode = match self.cut.take() {
+            Some((cut, streaming)) => {
+                if cut != id || hold || id == GroupId::Snapshot {
+                    return Err(RouterError::AnotherGroup);
+                }
+                let skip = streaming.routed;
+                Mode::Streaming(Streaming { skip, skipped_mark: 0, ..streaming })
+            }
+            None if hold => Mode::Held(Held::default()),
+            None => Mode::Streaming(Streaming::default()),
+        };
+        if matches!(origin, TxnOrigin::BinlogSnapshot { .. } | TxnOrigin::WalSnapshot { .. })
+            && !self.bugs.has(Bug::SnapshotCheckpointed)
+        {
+            self.snapshot = true;
+        }
+        self.group = Some(Group { id, origin, commit_us, mode });
+        Ok(())
+    }
+
+    /// One row frame of the open group; its table's schema was handed over before. On
+    /// `Spill(Full)` the frame was not taken: call again with it later (HAZARDS H11).
+    pub fn handle_frame(
+        &mut self,
+        segment: &Arc<Segment>,
+        head: FrameHead,
+    ) -> Result<(), RouterError> {
+        let table = self.tables.get(head.table.0 as usize).and_then(Option::as_ref);
+        let owner = table.ok_or(RouterError::UnknownTable(head.table))?.owner;
+        if u64::from(head.offset) + u64::from(head.len) > segment.data().len() as u64 {
+            let FrameHead { offset, len, .. } = head;
+            return Err(RouterError::FrameOutsideSegment { offset, len });
+        }
+        let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
+        match &mut group.mode {
+            Mode::Held(held) => {
+                let bound = match self.bugs.has(Bug::GroupUnbounded) {
+                    true => usize::MAX,
+                    false => self.limits.group_bytes,
+                };
+                held.push(segment, head, bound, self.spill.as_mut(), &mut self.spill_next)?;
+            }
+            Mode::Streaming(streaming) => {
+                if streaming.skip > 0 && !self.bugs.has(Bug::InterruptedRoutedAgain) {
+                    return streaming.skip(&head);
+                }
+                let head_of = || {
+                    self.last.0 += 1;
+                    let (origin, seq) = (group.origin.clone(), self.last);
+                    Arc::new(TxnHead { seq, commit_us: group.commit_us, origin })
+                };
+                let txn = streaming.head.get_or_insert_with(head_of);
+                let through = match self.bugs.has(Bug::PunctuateInTransaction) {
+                    true => txn.seq,
+                    false => self.whole,
+                };
+                streaming.routed += 1;
+                streaming.mark = mark(streaming.mark, &head);
+                let max = self.limits.frames_per_batch;
+                self.open.push(owner, segment, head, txn, through, max, &mut self.out);
+            }
+        }
+        Ok(())
+    }
+
+    /// SAVEPOINT in a held group. A name that is set again moves. Names compare without ASCII
+    /// case, as the servers do.
+    pub fn savepoint(&mut self, name: &[u8]) -> Result<(), RouterError> {
+        self.held()?.savepoint(name);
+        Ok(())
+    }
+
+    /// ROLLBACK TO: the frames since that savepoint are dropped.
+    pub fn rollback_to(&mut self, name: &[u8]) -> Result<(), RouterError> {
+        if self.bugs.has(Bug::RollbackToIgnored) {
+            return Ok(());
+        }
+        let Some(Group { mode: Mode::Held(held), .. }) = &mut self.group else {
+            self.held()?;
+            return Err(RouterError::NoGroup);
+        };
+        held.rollback_to(name, self.spill.as_mut())
+    }
+
+    fn held(&mut self) -> Result<&mut Held, RouterError> {
+        match &mut self.group {
+            Some(Group { mode: Mode::Held(held), .. }) => Ok(held),
+            Some(_) => Err(RouterError::GroupStreams),
+            None => Err(RouterError::NoGroup),
+        }
+    }
+
+    /// The open group is committed; `delta`: the position behind it.
+    pub fn commit(&mut self, delta: PositionDelta) -> Result<(), RouterError> {
+        let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
+        match &mut group.mode {
+            Mode::Streaming(streaming) => {
+                if streaming.skip > 0 && !self.bugs.has(Bug::InterruptedRoutedAgain) {
+                    return Err(RouterError::AnotherGroup);
+                }
+                self.group = None;
+            }
+            Mode::Held(held) => {
+                held.flush_spill(self.spill.as_mut())?;
+                let group = self.group.take().expect("invariant: looked at just above");
+                self.route_held(group);
+            }
+        }
+        self.whole = self.last;
+        self.point.add(delta);
+        self.txns_since_flush += 1;
+        if self.txns_since_flush >= self.limits.txns_per_flush {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Routes a held group whose end was COMMIT.
+    fn route_held(&mut self, group: Group) {
+        let Mode::Held(held) = group.mode else { return };
+        if held.frames() == 0 {
+            held.schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+            return;
+        }
+        self.last.0 += 1;
+        let Group { origin, commit_us, .. } = group;
+        let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin });
+        if held.is_spilled() {
+            let owners = self.owners_of(held.tables());
+            let schema = |(before, schema): &(u64, Arc<TableSchema>)| {
+                (*before, self.map.owner(&schema.name), Arc::clone(schema))
+            };
+            let schemas = held.schemas.iter().map(schema).collect();
+            let (spill, bytes) = (held.spill_id(), held.spilled_bytes());
+            let (shards, limits) = (self.map.shards(), self.limits);
+            let replay = Replay::new(spill, bytes, txn, owners, schemas, shards, limits);
+            self.queue_replay(replay);
+            return;
+        }
+        let mut schemas = held.schemas.iter().peekable();
+        for (n, (segment, head)) in held.memory().enumerate() {
+            while let Some((_, schema)) = schemas.next_if(|(at, _)| *at <= n as u64) {
+                self.send_schema(Arc::clone(schema));
+            }
+            let Some(table) = &self.tables[head.table.0 as usize] else { continue };
+            let max = self.limits.frames_per_batch;
+            self.open.push(table.owner, segment, *head, &txn, self.whole, max, &mut self.out);
+        }
+        schemas.for_each(|(_, schema)| self.send_schema(Arc::clone(schema)));
+    }
+
+    fn owners_of(&self, tables: &[TableId]) -> Vec<(TableId, ShardId)> {
+        let owner = |t: &TableId| self.tables[t.0 as usize].as_ref().map(|found| (*t, found.owner));
+        tables.iter().filter_map(owner).collect()
+    }
+
+    /// Everything routed so far goes before a group that is read back from the spill.
+    fn queue_replay(&mut self, replay: Replay) {
+        if self.bugs.has(Bug::SpillOvertaken) {
+            self.out.push_back(Out::Replay(Box::new(replay)));
+            return;
+        }
+        self.open.seal_all(self.whole, &mut self.out);
+        self.out.push_back(Out::Replay(Box::new(replay)));
+    }
+
+    /// The open group is rolled back: its frames are dropped, its schemas hold, the position
+    /// moves.
+    pub fn rollback(&mut self, delta: PositionDelta) -> Result<(), RouterError> {
+        if self.bugs.has(Bug::RolledBackRouted) {
+            return self.commit(delta);
+        }
+        self.drop_group()?;
+        self.point.add(delta);
+        Ok(())
+    }
+
+    /// Drops the frames of the open group and sends its schemas.
+    fn drop_group(&mut self) -> Result<(), RouterError> {
+        match &mut self.group {
+            None => return Err(RouterError::NoGroup),
+            Some(Group { mode: Mode::Streaming(streaming), .. }) if streaming.head.is_some() => {
+                return Err(RouterError::GroupStreams);
+            }
+            Some(Group { mode: Mode::Held(held), .. }) => {
+                held.forget(self.spill.as_mut())?;
+                let schemas = std::mem::take(&mut held.schemas);
+                schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+            }
+            Some(_) => {}
+        }
+        self.group = None;
+        Ok(())
+    }
+
+    /// XA PREPARE: the open group waits, over restarts if need be, until its end comes under
+    /// `xid` (opaque bytes). Its rows are synced to the spill store before any point behind it.
+    pub fn prepare(&mut self, xid: &[u8], delta: PositionDelta) -> Result<(), RouterError> {
+        if self.bugs.has(Bug::XaRoutedAtPrepare) {
+            return self.commit(delta);
+        }
+        self.held()?;
+        let Some(Group { mode: Mode::Held(held), .. }) = &mut self.group else {
+            return Err(RouterError::NoGroup);
+        };
+        held.park(self.spill.as_mut(), &mut self.spill_next)?;
+        let tables = held.tables().iter();
+        let schema = |t: &TableId| {
+            let table = self.tables[t.0 as usize].as_ref();
+            TableSchema::clone(&table.expect("invariant: frames have a schema").schema)
+        };
+        let parked = ParkedGroup {
+            xid: xid.to_vec(),
+            spill: held.spill_id(),
+            bytes: held.spilled_bytes(),
+            frames: held.frames(),
+            tables: tables.map(schema).collect(),
+        };
+        let schemas = std::mem::take(&mut held.schemas);
+        self.group = None;
+        schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+        self.unsynced.push(parked.spill);
+        if !self.bugs.has(Bug::ParkedUnlisted) {
+            self.point.parked.push(ParkedChange::Parked(Arc::new(parked.clone())));
+        }
+        if let Some(old) = self.parked.insert(parked.xid.clone(), parked) {
+            self.removable.push_back((self.point.id, old.spill));
+        }
+        self.point.add(delta);
+        Ok(())
+    }
+
+    /// XA COMMIT of a parked transaction: it gets its `Seq` here.
+    pub fn commit_prepared(
+        &mut self,
+        xid: &[u8],
+        origin: TxnOrigin,
+        commit_us: i64,
+        delta: PositionDelta,
+    ) -> Result<(), RouterError> {
+        if self.bugs.has(Bug::XaRoutedAtPrepare) {
+            self.point.add(delta);
+            return Ok(());
+        }
+        let group = self.release(xid)?;
+        if group.frames > 0 {
+            for schema in &group.tables {
+                // After a restart the shards may not have seen these tables.
+                if self.tables.get(schema.table.0 as usize).is_none_or(Option::is_none) {
+                    self.send_schema(Arc::new(schema.clone()));
+                }
+            }
+            self.last.0 += 1;
+            let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin });
+            let tables: Vec<TableId> = group.tables.iter().map(|schema| schema.table).collect();
+            let owners = self.owners_of(&tables);
+            let (shards, limits) = (self.map.shards(), self.limits);
+            self.queue_replay(Replay::of_parked(&group, txn, owners, shards, limits));
+            self.whole = self.last;
+        }
+        self.point.add(delta);
+        Ok(())
+    }
+
+    /// XA ROLLBACK of a parked transaction.
+    pub fn rollback_prepared(
+        &mut self,
+        xid: &[u8],
+        delta: PositionDelta,
+    ) -> Result<(), RouterError> {
+        if !self.bugs.has(Bug::XaRoutedAtPrepare) {
+            self.release(xid)?;
+        }
+        self.point.add(delta);
+        Ok(())
+    }
+
+    /// Takes a group out of the parked ones. Its bytes stay until a checkpoint without it is
+    /// durable: a restart before that needs them again.
+    fn release(&mut self, xid: &[u8]) -> Result<ParkedGroup, RouterError> {
+        if self.group.is_some() {
+            return Err(RouterError::GroupOpen);
+        }
+        let group = self.parked.remove(xid).ok_or(RouterError::UnknownXid)?;
+        self.point.parked.push(ParkedChange::Released(xid.to_vec()));
+        let point = match self.bugs.has(Bug::ParkedRemovedAtCommit) {
+            true => PointId(0),
+            false => self.point.id,
+        };
+        self.removable.push_back((point, group.spill));
+        Ok(group)
+    }
+
+    /// True if this XID is parked.
+    pub fn is_parked(&self, xid: &[u8]) -> bool {
+        self.parked.contains_key(xid)
+    }
+
+    /// A keepalive, a filtered transaction, a rotate: the position moves without a row.
+    pub fn advance(&mut self, delta: PositionDelta) {
+        self.point.add(delta);
+    }
+
+    /// The first snapshot is whole: from the next point on a restart streams. No group may be
+    /// open.
+    pub fn snapshot_done(&mut self, delta: PositionDelta) -> Result<(), RouterError> {
+        if self.group.is_some() {
+            return Err(RouterError::GroupOpen);
+        }
+        self.snapshot = false;
+        self.point.snapshot_done = true;
+        self.point.add(delta);
+        Ok(())
+    }
+
+    /// The connection is lost, perhaps inside a group. A held group is dropped (the source sends
+    /// it again), its schemas hold; a streaming one waits for its rest.
+    pub fn interrupted(&mut self) -> Result<(), RouterError> {
+        match self.group.take() {
+            Some(Group { id, mode: Mode::Streaming(streaming), .. }) if streaming.routed > 0 => {
+                self.cut = Some((id, streaming));
+                Ok(())
+            }
+            Some(group @ Group { mode: Mode::Held(_), .. }) => {
+                self.group = Some(group);
+                self.drop_group()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Punctuates: makes batches of what is queued, for every shard, idle ones too, and a commit
+    /// point if the position moved. Parked groups are synced first.
+    pub fn flush(&mut self) -> Result<(), RouterError> {
+        while let Some(&id) = self.unsynced.last() {
+            if !self.bugs.has(Bug::ParkedUnsynced) {
+                self.spill.sync(id)?;
+            }
+            self.unsynced.pop();
+        }
+        self.txns_since_flush = 0;
+        let idle_too = !self.bugs.has(Bug::IdleShardsUnpunctuated);
+        self.open.punctuate(self.whole, idle_too, &mut self.out);
+        if self.point.dirty && !self.point.blind && !self.snapshot {
+            let next = NextPoint::new(PointId(self.point.id.0 + 1));
+            let done = std::mem::replace(&mut self.point, next);
+            let NextPoint { id: point, base, delta, parked, snapshot_done, .. } = done;
+            let seq = self.whole;
+            let point = CommitPoint { point, seq, base, delta, parked, snapshot_done };
+            self.out.push_back(Out::Ready(RouterOutput::Point(point)));
+        }
+        Ok(())
+    }
+
+    /// The next output, in order; `None`: nothing is left. A spilled group is read back in pieces,
+    /// one a call: wait for room in the rings between calls and memory stays flat.
+    pub fn poll(&mut self) -> Result<Option<RouterOutput>, RouterError> {
+        loop {
+            match self.out.front_mut() {
+                None => return Ok(None),
+                Some(Out::Ready(_)) => {
+                    let Some(Out::Ready(output)) = self.out.pop_front() else { return Ok(None) };
+                    if let RouterOutput::ToShard(_, ShardInput::Frames(batch)) = &output {
+                        self.open.left(batch);
+                    }
+                    return Ok(Some(output));
+                }
+                Some(Out::Replay(replay)) => {
+                    if let Some(output) = replay.poll(self.spill.as_mut())? {
+                        return Ok(Some(output));
+                    }
+                    let removable = replay.removable();
+                    self.out.pop_front();
+                    if let Some(spill) = removable {
+                        self.spill.remove(spill)?;
+                    }
+                    self.remove_released(PointId(0))?;
+                }
+            }
+        }
+    }
+
+    /// The checkpoint made at this point is durable: what only earlier ones needed is removed
+    /// from the spill store.
+    pub fn handle_durable(&mut self, point: PointId) -> Result<(), RouterError> {
+        self.remove_released(point)
+    }
+
+    fn remove_released(&mut self, durable: PointId) -> Result<(), RouterError> {
+        while let Some(&(point, spill)) = self.removable.front()
+            && point <= durable
+            && !self.replays(spill)
+        {
+            self.spill.remove(spill)?;
+            self.removable.pop_front();
+        }
+        Ok(())
+    }
+
+    fn replays(&self, spill: SpillId) -> bool {
+        self.out.iter().any(|out| matches!(out, Out::Replay(replay) if replay.reads(spill)))
+    }
+
+    /// Bytes of rows that wait here: queued for shards, or held in memory until their group's end.
+    pub fn pending_bytes(&self) -> usize {
+        let held = match &self.group {
+            Some(Group { mode: Mode::Held(held), .. }) => held.memory_bytes(),
+            _ => 0,
+        };
+        held + self.open.bytes
+    }
+
+    /// Bytes in the spill store: undecided and parked transactions. At `SPILL_BYTES_MAX` the
+    /// reader pauses and names the transaction (HAZARDS H11).
+    pub fn spilled_bytes(&self) -> u64 {
+        self.spill.bytes()
+    }
+
+    /// Last whole transaction.
+    pub fn whole(&self) -> Seq {
+        self.whole
+    }
+
+    /// True inside a group, also one that a lost connection has cut.
+    pub fn in_group(&self) -> bool {
+        self.group.is_some() || self.cut.is_some()
+    }
+
+    /// Takes the spill store back: for tests that crash.
+    #[doc(hidden)]
+    pub fn into_spill(self) -> Box<dyn SpillStore> {
+        self.spill
+    }
+}
+
+impl Streaming {
+    fn skip(&mut self, head: &FrameHead) -> Result<(), RouterError> {
+        self.skip -= 1;
+        self.skipped_mark = mark(self.skipped_mark, head);
+        match self.skip == 0 && self.skipped_mark != self.mark {
+            true => Err(RouterError::AnotherGroup),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Running mark of a streaming group's frames.
+fn mark(before: u64, head: &FrameHead) -> u64 {
+    let frame = u64::from(head.table.0) << 32 ^ u64::from(head.len) << 4 ^ head.kind as u64;
+    (before ^ frame).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! What the next commit point will say: deltas of several transactions, merged.
+//!
+//! Enters: position deltas, in log order. Leaves: one delta. Keeps: a place that is unknown never
+//! replaces one that is known, and is never offered as one (HAZARDS L27).
+
+use penstock_protocol::position::{Position, PositionDelta};
+
+use crate::hop::ParkedChange;
+use crate::seq::PointId;
+
+/// What the next commit point will say.
+pub(super) struct NextPoint {
+    pub(super) id: PointId,
+    pub(super) dirty: bool,
+    /// A binlog without GTIDs gave no offset (HAZARDS L27): no point before it gives one again.
+    pub(super) blind: bool,
+    pub(super) base: Option<Position>,
+    pub(super) delta: Option<PositionDelta>,
+    pub(super) parked: Vec<ParkedChange>,
+    pub(super) snapshot_done: bool,
+}
+
+impl NextPoint {
+    pub(super) fn new(id: PointId) -> Self {
+        let (base, delta, parked) = (None, None, Vec::new());
+        Self { id, dirty: false, blind: false, base, delta, parked, snapshot_done: false }
+    }
+
+    pub(super) fn add(&mut self, delta: PositionDelta) {
+        self.dirty = true;
+        if let PositionDelta::Binlog { at, gtids } = &delta {
+            self.blind = at.is_none() && (gtids.is_empty() || self.blind);
+        }
+        match (&mut self.delta, delta) {
+            (
+                Some(PositionDelta::Binlog { at, gtids }),
+                PositionDelta::Binlog { at: to, gtids: more },
+            ) => {
+                *at = to.or(at.take());
+                gtids.extend(more);
+            }
+            (
+                Some(PositionDelta::Lsn { lsn, commit_lsn }),
+                PositionDelta::Lsn { lsn: to, commit_lsn: commit },
+            ) => {
+                *lsn = to.max(*lsn);
+                *commit_lsn = commit.max(*commit_lsn);
+            }
+            (slot, delta) => *slot = Some(delta),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A spilled group on its way back: read in pieces into fresh segments.
+//!
+//! Enters: bytes of the spill store. Leaves: frame batches and schemas, in the group's order.
+//! Keeps: one piece in memory at a time; a record that does not check is Fatal, never a guess.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use penstock_protocol::frame::{FrameHead, TableId};
+use penstock_protocol::schema::TableSchema;
+
+use crate::hop::{ParkedGroup, ShardInput, TxnHead};
+use crate::limits::{Limits, SEGMENT_SLACK};
+use crate::router::held::through_of;
+use crate::router::open::OpenBatches;
+use crate::router::{Out, RouterOutput};
+use crate::segment::Segment;
+use crate::seq::ShardId;
+use crate::spill::{Record, SpillError, SpillId, SpillStore, read_record};
+
+/// (frames before it, who owns it, schema), in order.
+pub(super) type Schemas = VecDeque<(u64, ShardId, Arc<TableSchema>)>;
+
+pub(super) struct Replay {
+    spill: SpillId,
+    /// Bytes that count.
+    bytes: u64,
+    offset: u64,
+    frames: u64,
+    txn: Arc<TxnHead>,
+    /// By the index that records use.
+    owners: Vec<(TableId, ShardId)>,
+    schemas: Schemas,
+    shards: u16,
+    limits: Limits,
+    /// The store's bytes are of no use once read.
+    remove: bool,
+    ready: VecDeque<Out>,
+}
+
+impl Replay {
+    pub(super) fn new(
+        spill: SpillId,
+        bytes: u64,
+        txn: Arc<TxnHead>,
+        owners: Vec<(TableId, ShardId)>,
+        schemas: Schemas,
+        shards: u16,
+        limits: Limits,
+    ) -> Self {
+        let (offset, frames, ready, remove) = (0, 0, VecDeque::new(), true);
+        Self { spill, bytes, offset, frames, txn, owners, schemas, shards, limits, remove, ready }
+    }
+
+    /// A parked group: its bytes stay until a checkpoint no longer lists it.
+    pub(super) fn of_parked(
+        group: &ParkedGroup,
+        txn: Arc<TxnHead>,
+        owners: Vec<(TableId, ShardId)>,
+        shards: u16,
+        limits: Limits,
+    ) -> Self {
+        let (spill, bytes) = (group.spill, group.bytes);
+        let replay = Self::new(spill, bytes, txn, owners, VecDeque::new(), shards, limits);
+        Self { remove: false, ..replay }
+    }
+
+    /// The group to remove when this is done.
+    pub(super) fn removable(&self) -> Option<SpillId> {
+        self.remove.then_some(self.spill)
+    }
+
+    pub(super) fn reads(&self, spill: SpillId) -> bool {
+        self.spill == spill
+    }
+
+    /// The next output; `None`: all is read.
+    pub(super) fn poll(
+        &mut self,
+        store: &mut dyn SpillStore,
+    ) -> Result<Option<RouterOutput>, SpillError> {
+        if self.ready.is_empty() && self.offset < self.bytes {
+            self.read_piece(store)?;
+        }
+        if self.ready.is_empty() {
+            while let Some((_, owner, schema)) = self.schemas.pop_front() {
+                self.push_schema(owner, schema);
+            }
+        }
+        match self.ready.pop_front() {
+            Some(Out::Ready(output)) => Ok(Some(output)),
+            _ => Ok(None),
+        }
+    }
+
+    fn read_piece(&mut self, store: &mut dyn SpillStore) -> Result<(), SpillError> {
+        let mut want = self.limits.spill_piece_bytes;
+        let (buffer, len, heads) = loop {
+            let left = usize::try_from(self.bytes - self.offset).unwrap_or(usize::MAX);
+            let mut buffer = vec![0; want.min(left) + SEGMENT_SLACK];
+            let len = want.min(left);
+            self.fill(store, &mut buffer[..len])?;
+            let (heads, end) = self.heads(&buffer[..len])?;
+            match end {
+                End::At(at) => break (buffer, at, heads),
+                End::Longer(needed) if needed <= left && needed > want => want = needed,
+                End::Longer(_) => return Err(self.damaged(0)),
+            }
+        };
+        let segment = Segment::freeze(buffer, len, None);
+        self.offset += len as u64;
+        self.route(&segment, heads);
+        Ok(())
+    }
+
+    fn fill(&self, store: &mut dyn SpillStore, into: &mut [u8]) -> Result<(), SpillError> {
+        let mut at = 0;
+        while at < into.len() {
+            match store.read(self.spill, self.offset + at as u64, &mut into[at..])? {
+                0 => return Err(self.damaged(at as u64)),
+                read => at += read,
+            }
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, at: u64) -> SpillError {
+        SpillError::Damaged { group: self.spill, offset: self.offset + at }
+    }
+
+    /// The whole records of a piece.
+    fn heads(&self, piece: &[u8]) -> Result<(Vec<FrameHead>, End), SpillError> {
+        let (mut heads, mut at) = (Vec::new(), 0);
+        while at < piece.len() {
+            match read_record(piece, at) {
+                Record::Whole(head, len) => {
+                    heads.push(head);
+                    at += len;
+                }
+                Record::Longer(needed) if at == 0 => return Ok((heads, End::Longer(needed))),
+                Record::Longer(_) => break,
+                Record::Damaged => return Err(self.damaged(at as u64)),
+            }
+        }
+        let known = |head: &FrameHead| (head.table.0 as usize) < self.owners.len();
+        match heads.iter().all(known) {
+            true => Ok((heads, End::At(at))),
+            false => Err(self.damaged(0)),
+        }
+    }
+
+    fn route(&mut self, segment: &Arc<Segment>, heads: Vec<FrameHead>) {
+        let mut open = OpenBatches::new(self.shards);
+        let through = through_of(&self.txn);
+        for mut head in heads {
+            while self.schemas.front().is_some_and(|(before, ..)| *before <= self.frames) {
+                let Some((_, owner, schema)) = self.schemas.pop_front() else { break };
+                open.seal(owner, through, &mut self.ready);
+                self.push_schema(owner, schema);
+            }
+            let (table, owner) = self.owners[head.table.0 as usize];
+            head.table = table;
+            self.frames += 1;
+            let (txn, out) = (&self.txn, &mut self.ready);
+            open.push(owner, segment, head, txn, through, self.limits.frames_per_batch, out);
+        }
+        open.seal_all(through, &mut self.ready);
+    }
+
+    fn push_schema(&mut self, owner: ShardId, schema: Arc<TableSchema>) {
+        let input = ShardInput::Schema(schema);
+        self.ready.push_back(Out::Ready(RouterOutput::ToShard(owner, input)));
+    }
+}
+
+enum End {
+    /// The whole records end here.
+    At(usize),
+    /// The first record has this many bytes.
+    Longer(usize),
+}
