@@ -1,6 +1,7 @@
 //! The binary's rooms: everything that touches an operating system.
 
 pub mod check;
+pub mod command;
 pub mod config;
 pub mod error;
 pub mod progress;

@@ -7,7 +7,7 @@
 mod bars;
 mod tally;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use indicatif::MultiProgress;
@@ -17,6 +17,19 @@ use tally::Tally;
 
 /// Time between two log lines of one pipeline, ms.
 const LINE_EVERY_MS: u64 = 10_000;
+
+static OF_PROCESS: OnceLock<Progress> = OnceLock::new();
+
+/// The process's own `Progress`: bars if `show_bars` was called before, else log lines.
+pub fn of_process() -> &'static Progress {
+    OF_PROCESS.get_or_init(Progress::default)
+}
+
+/// From now on bars on standard error. To be called once, before anything is shown; later calls
+/// do nothing.
+pub fn show_bars() {
+    let _ = OF_PROCESS.set(Progress::new(true));
+}
 
 /// The process's place for progress; hands a `ProgressSink` to each pipeline.
 #[derive(Clone, Default)]

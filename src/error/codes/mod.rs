@@ -10,6 +10,7 @@ mod pg;
 mod runtime;
 mod sink;
 mod state;
+mod usage;
 
 /// What `penstock help CODE` prints. Texts are paragraphs without line breaks (`\` at the end of a
 /// source line joins); an empty line (`\n\n`) parts paragraphs. They are wrapped when printed.
@@ -34,6 +35,7 @@ pub const AREAS: &[(&str, &[Code])] = &[
     ("runtime", runtime::CODES),
     ("sink", sink::CODES),
     ("state", state::CODES),
+    ("usage", usage::CODES),
 ];
 
 /// All entries, area by area.

@@ -1,0 +1,77 @@
+//! The command line: arguments in, exit status out.
+//!
+//! Keeps: results go to standard output, everything else to standard error; exit status 0 done, 1 a
+//! pipeline failed for good, 2 wrong usage or configuration, 3 `check` found a failure.
+
+mod completions;
+mod help;
+mod logs;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::Result;
+
+/// Change data capture: reads a database's log and streams every committed change, in order, in
+/// Debezium's envelope.
+#[derive(Debug, Parser)]
+#[command(name = "penstock", version, disable_help_subcommand = true, subcommand_required = true)]
+struct Arguments {
+    /// What is logged on standard error: error, warn, info, debug, trace, or a filter such as
+    /// penstock=debug; also from RUST_LOG
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Explain a command, or the code of an error
+    Help {
+        /// A command, or a code such as pg-wal-level
+        #[arg(value_name = "CODE")]
+        topic: Option<String>,
+    },
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the process's arguments and does what they say.
+pub fn main() -> ExitCode {
+    // Usage errors print themselves and end the process with status 2; --help and --version with 0.
+    let arguments = Arguments::parse();
+    match logs::install(arguments.log.as_deref()).and_then(|()| act(arguments.command)) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn act(command: Command) -> Result<u8> {
+    match command {
+        Command::Help { topic } => help::help(topic.as_deref(), &mut Arguments::command()),
+        Command::Completions { shell } => {
+            completions::completions(shell, &mut Arguments::command());
+            Ok(0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        // Goal: no option clashes with another. Method: clap's own check.
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,92 @@
+//! The command line as a user meets it: the built binary, exact exit statuses and texts.
+
+use std::process::{Command, Output};
+
+fn penstock(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_penstock"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .output()
+        .expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+/// Status, standard output, standard error.
+fn said(output: &Output) -> (i32, &str, &str) {
+    let status = output.status.code().expect("it was not killed");
+    (status, text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn version_is_the_package_s() {
+    // Goal: --version names program and version. Method: exact text.
+    let expected = concat!("penstock ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(said(&penstock(&["--version"])), (0, expected, ""));
+}
+
+#[test]
+fn usage_errors_have_status_2() {
+    // Goal: wrong usage is told on standard error with status 2. Method: one of each kind.
+    for arguments in [&["frobnicate"][..], &["help", "a", "b"], &["--no-such-option"]] {
+        let output = penstock(arguments);
+        let (status, out, error) = said(&output);
+        assert_eq!((status, out), (2, ""), "{arguments:?}");
+        assert!(error.starts_with("error: "), "{error}");
+    }
+    let output = penstock(&[]);
+    assert_eq!((said(&output).0, said(&output).1), (2, ""));
+}
+
+#[test]
+fn help_explains_codes() {
+    // Goal: a code has its long text; a misspelt one names the nearest. Method: exact texts.
+    let expected = "config-wrong-kind: a key means nothing for this kind of source or sink\n\n\
+        The key exists, but for another kind: a slot is PostgreSQL's, a server id is\n\
+        MySQL's and MariaDB's, a path is the file sink's.\n\n\
+        What to do:\n\
+        \x20 Remove the key, or correct the kind.\n";
+    assert_eq!(said(&penstock(&["help", "config-wrong-kind"])), (0, expected, ""));
+    let expected = "error[usage-unknown-topic]: no command or code \"config-wrong-kin\"\n  \
+        do: did you mean config-wrong-kind?\n";
+    assert_eq!(said(&penstock(&["help", "config-wrong-kin"])), (2, "", expected));
+    let expected = "error[usage-unknown-topic]: no command or code \"zebra\"\n  \
+        do: a code stands in brackets behind the word error or failure\n";
+    assert_eq!(said(&penstock(&["help", "zebra"])), (2, "", expected));
+}
+
+#[test]
+fn help_of_program_and_commands_is_one_with_the_option() {
+    // Goal: `help X` is what `X -h` prints. Method: both, for the program and a command.
+    assert_eq!(penstock(&["help"]).stdout, penstock(&["-h"]).stdout);
+    let output = penstock(&["help", "completions"]);
+    let (status, out, error) = said(&output);
+    assert_eq!((status, error), (0, ""));
+    assert_eq!(out, text(&penstock(&["completions", "-h"]).stdout));
+}
+
+#[test]
+fn log_filters_are_checked() {
+    // Goal: a filter that cannot be read is a usage error. Method: exact status, start of text.
+    let output = penstock(&["--log", "penstock=loud", "help"]);
+    let (status, out, error) = said(&output);
+    assert_eq!((status, out), (2, ""));
+    assert!(error.starts_with("error[usage-bad-log-filter]: \"penstock=loud\" is no log filter: "));
+}
+
+#[test]
+fn completions_of_shells() {
+    // Goal: each shell's script names the program. Method: its own way to say so.
+    for (shell, line) in [
+        ("bash", "complete -F _penstock"),
+        ("zsh", "#compdef penstock"),
+        ("fish", "complete -c penstock"),
+    ] {
+        let output = penstock(&["completions", shell]);
+        let (status, out, error) = said(&output);
+        assert_eq!((status, error), (0, ""), "{shell}");
+        assert!(out.contains(line), "{shell}");
+    }
+}
