@@ -1,157 +1,126 @@
 //! Column defaults: what `pg_get_expr(adbin, adrelid)` prints, as the schema default of a record.
 //!
-//! Enters: the deparsed expression. Leaves: a literal's text, the placeholder for anything that is
-//! computed, or none for NULL (ENVELOPE section 2). Keeps: nothing is evaluated.
+//! Enters: the deparsed expression. Leaves: a literal's text, the placeholder for a function or the
+//! current time, or none. Keeps: nothing is evaluated; what Debezium 3.6 makes of an expression is
+//! made of it here too, for the default stands in every record where the column is NULL (ENVELOPE
+//! section 2; Debezium's `PostgresDefaultValueConverter`).
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
+use super::text::{self, Moment};
+use super::types::TypeEntry;
 use crate::schema::{ColumnType, DefaultValue};
 
-/// The default that the expression `text` gives a column of type `ty`.
+/// True if Debezium reads defaults of this type at all: of domains, bytea, timetz, name, citext,
+/// addresses and others it does not. `entry`: what the catalogue says of a type that is not built
+/// in.
+pub fn has_default(type_oid: u32, entry: Option<&TypeEntry>) -> bool {
+    const READ: [u32; 20] = [
+        16, 20, 21, 23, 25, 114, 142, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1560, 1562,
+        1700, 2950, 3802,
+    ];
+    READ.contains(&type_oid) || entry.is_some_and(|entry| entry.typtype == b'e')
+}
+
+/// The default that the expression `text` gives a column of type `ty`; ask `has_default` first.
 ///
-/// The server prints a literal as `'x'::text`, `42`, `'-7'::integer`, `'-1.5'::numeric`, `true`,
-/// `NULL::character varying`, `B'101'::"bit"`; `(` `)` around it count for nothing. A function, an
-/// operator or a column of the session (`CURRENT_DATE`) is a placeholder.
+/// The server prints a literal as `'x'::text`, `42`, `'-7'::integer`, `true`, `B'101'::"bit"`. Of
+/// any other expression the first quoted text counts, as in Debezium.
 pub fn default_value(text: &str, ty: &ColumnType) -> Option<DefaultValue> {
-    let text = unwrapped(text.trim());
-    match literal(text) {
-        Some(Literal::Null) => None,
-        Some(Literal::Text(value)) => Some(match spelled(value, ty) {
-            Some(value) => DefaultValue::Text(value),
-            None => DefaultValue::Placeholder,
-        }),
-        None => Some(DefaultValue::Placeholder),
+    let character = matches!(ty, ColumnType::Text { .. } | ColumnType::Json { .. });
+    let text = if character { text } else { text.trim() };
+    if text == "NULL" || text.starts_with("NULL::") {
+        return None;
     }
+    if is_computed(text) {
+        return Some(DefaultValue::Placeholder);
+    }
+    let value = first_literal(text).unwrap_or_else(|| text.to_string());
+    spelled(value, ty).map(DefaultValue::Text)
 }
 
-enum Literal {
-    Null,
-    Text(String),
-}
-
-/// Takes pairs of parentheses off that stand around the whole.
-fn unwrapped(mut text: &str) -> &str {
-    while let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
-        if closes_early(inner) {
-            break;
+/// A placeholder's text in the output form of the column's type.
+pub fn placeholder(ty: &ColumnType) -> String {
+    let text = match ty {
+        ColumnType::Bool => "f",
+        ColumnType::Int { .. } | ColumnType::Float { .. } | ColumnType::Double => "0",
+        ColumnType::Decimal { scale, .. } => {
+            return scaled("0", usize::from(*scale)).unwrap_or_default();
         }
-        text = inner.trim();
-    }
-    text
-}
-
-/// True for `a) + (b`, whose outer parentheses are no pair.
-fn closes_early(text: &str) -> bool {
-    let (mut depth, mut quoted) = (0_usize, false);
-    for byte in text.bytes() {
-        match byte {
-            b'\'' => quoted = !quoted,
-            b'(' if !quoted => depth += 1,
-            b')' if !quoted => match depth.checked_sub(1) {
-                Some(less) => depth = less,
-                None => return true,
-            },
-            _ => {}
-        }
-    }
-    false
-}
-
-/// A literal with any number of casts behind it.
-fn literal(text: &str) -> Option<Literal> {
-    let (value, rest) = constant(text)?;
-    only_casts(rest).then_some(value)
-}
-
-fn constant(text: &str) -> Option<(Literal, &str)> {
-    if let Some(rest) = text.strip_prefix('(') {
-        // A negative number under a cast may come as `(-1)::smallint`.
-        let (inner, rest) = rest.split_once(')')?;
-        let (value, behind) = constant(inner.trim())?;
-        return behind.is_empty().then_some((value, rest));
-    }
-    let body = text.strip_prefix(['B', 'E']).filter(|body| body.starts_with('\''));
-    if let Some(body) = body.unwrap_or(text).strip_prefix('\'') {
-        let escapes = text.starts_with('E');
-        let (value, rest) = quoted(body, escapes)?;
-        return Some((Literal::Text(value), rest));
-    }
-    let word = text.find("::").map_or(text, |end| &text[..end]);
-    let rest = &text[word.len()..];
-    let value = match word {
-        "NULL" => Literal::Null,
-        "true" | "false" => Literal::Text(word.into()),
-        _ if number(word) => Literal::Text(word.into()),
-        _ => return None,
+        ColumnType::DecimalVariable => "0.0",
+        ColumnType::Json { .. } => "{}",
+        ColumnType::Uuid => "00000000-0000-0000-0000-000000000000",
+        ColumnType::Date => "1970-01-01",
+        ColumnType::Time { .. } => "00:00:00",
+        ColumnType::DateTime { .. } => "1970-01-01 00:00:00",
+        ColumnType::Timestamp { .. } => "1970-01-01 00:00:00+00",
+        ColumnType::Bit { .. } => "0",
+        _ => "",
     };
-    Some((value, rest))
+    text.to_string()
 }
 
-/// The text up to the closing quote, and what is behind it.
-fn quoted(body: &str, escapes: bool) -> Option<(String, &str)> {
+/// A function call, or a column of the clock such as `CURRENT_DATE`.
+fn is_computed(text: &str) -> bool {
+    const CLOCK: [&str; 5] =
+        ["current_timestamp", "current_time", "current_date", "localtime", "localtimestamp"];
+    if CLOCK.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+        return true;
+    }
+    let text = text.strip_prefix('(').unwrap_or(text);
+    let name = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"_.".contains(b)).count();
+    let call = text.get(name..).and_then(|rest| rest.strip_prefix('('));
+    name > 0 && call.is_some_and(|rest| rest.contains(')'))
+}
+
+/// The first text in quotes, doubled quotes made single.
+fn first_literal(text: &str) -> Option<String> {
+    let (_, body) = text.split_once('\'')?;
     let mut value = String::new();
-    let mut chars = body.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\'' => match chars.peek() {
-                Some((_, '\'')) => {
-                    chars.next();
-                    value.push('\'');
-                }
-                _ => return Some((value, &body[at + 1..])),
-            },
-            // The server prints E'' with doubled backslashes and with no other escape.
-            '\\' if escapes => value.push(chars.next()?.1),
-            c => value.push(c),
+    let mut rest = body;
+    loop {
+        let (piece, behind) = rest.split_once('\'')?;
+        value.push_str(piece);
+        match behind.strip_prefix('\'') {
+            Some(more) => {
+                value.push('\'');
+                rest = more;
+            }
+            None => return Some(value),
         }
     }
-    None
 }
 
-fn number(word: &str) -> bool {
-    let digits = word.strip_prefix('-').unwrap_or(word);
-    digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
-        && digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b))
-        && word.parse::<f64>().is_ok()
-}
-
-/// `::type` any number of times: type names with spaces, quotes, a schema, a typmod or `[]`.
-fn only_casts(mut rest: &str) -> bool {
-    while let Some(name) = rest.strip_prefix("::") {
-        let end = name.find("::").unwrap_or(name.len());
-        let allowed = |c: char| c.is_alphanumeric() || " _\".(),[]$".contains(c);
-        if end == 0 || !name[..end].chars().all(allowed) {
-            return false;
-        }
-        rest = &name[end..];
-    }
-    rest.is_empty()
-}
-
-/// A literal in the output form of the column's type; none: only the server could tell it.
+/// A literal in the output form of the column's type; none: it cannot be read as one.
 fn spelled(value: String, ty: &ColumnType) -> Option<String> {
-    let plain = |value: &str| number(value).then(|| value.into());
-    match ty {
-        ColumnType::Bool => match &*value {
-            "true" | "t" => Some("t".into()),
-            "false" | "f" => Some("f".into()),
-            _ => None,
-        },
-        ColumnType::Int { .. } => value.parse::<i64>().ok().map(|_| value),
-        ColumnType::Float { .. } | ColumnType::Double => plain(&value),
-        ColumnType::Decimal { scale, .. } => scaled(&value, usize::from(*scale)),
-        ColumnType::DecimalVariable => {
-            let ok = super::text::decimal_scale(value.as_bytes()).is_some();
-            ok.then_some(value)
+    let len = value.len();
+    let seg = value.as_bytes();
+    let calendar = |moment: Option<Moment<i64>>| moment.is_some();
+    let ok = match ty {
+        ColumnType::Bool => {
+            return Some(if value.eq_ignore_ascii_case("true") { "t" } else { "f" }.into());
         }
-        _ => Some(value),
-    }
+        // The shortest digits, as the server prints a value: 1.50 is 1.5.
+        ColumnType::Float { .. } => return text::float(seg).map(|x| x.to_string()),
+        ColumnType::Double => return text::double(seg).map(|x| x.to_string()),
+        ColumnType::Decimal { scale, .. } => return scaled(&value, usize::from(*scale)),
+        ColumnType::DecimalVariable => text::decimal_scale(seg).is_some(),
+        ColumnType::Int { .. } => text::is_int(seg, 0, len),
+        ColumnType::Date => calendar(text::date(seg, 0, len)),
+        ColumnType::DateTime { .. } => calendar(text::timestamp(seg, 0, len)),
+        ColumnType::Timestamp { .. } => calendar(text::timestamp_tz(seg, 0, len)),
+        ColumnType::Time { .. } => text::time(seg, 0, len).is_some(),
+        ColumnType::Bit { .. } => seg.iter().all(|b| matches!(b, b'0' | b'1')),
+        ColumnType::Uuid => len == 36,
+        ColumnType::Text { .. } | ColumnType::Json { .. } => true,
+        _ => false,
+    };
+    ok.then_some(value)
 }
 
-/// A decimal literal with exactly `scale` fractional digits; digits to cut mean rounding, which is
-/// the server's.
+/// A decimal literal with exactly `scale` fractional digits; none if that would take rounding.
 fn scaled(value: &str, scale: usize) -> Option<String> {
-    let digits = super::text::decimal_scale(value.as_bytes())?;
+    let digits = text::decimal_scale(value.as_bytes())?;
     let mut text: String = value.into();
     if digits < scale {
         if digits == 0 {
@@ -160,7 +129,7 @@ fn scaled(value: &str, scale: usize) -> Option<String> {
         text.extend(core::iter::repeat_n('0', scale - digits));
     } else if digits > scale {
         let cut = text.len() - (digits - scale);
-        if text[cut..].bytes().any(|b| b != b'0') {
+        if text.as_bytes().iter().skip(cut).any(|&b| b != b'0') {
             return None;
         }
         text.truncate(cut - usize::from(scale == 0));
@@ -184,30 +153,31 @@ mod tests {
     fn literals() {
         // Goal: every form in which the server prints a literal. Method: texts of pg_get_expr.
         let decimal = ColumnType::Decimal { precision: 8, scale: 2 };
+        let whole = ColumnType::Decimal { precision: 8, scale: 0 };
         let cases = [
             ("'x'::text", TEXT, text("x")),
             ("'it''s'::character varying", TEXT, text("it's")),
-            (r"E'a\\b'::text", TEXT, text(r"a\b")),
             ("'a::b'::public.\"My Type\"", TEXT, text("a::b")),
             ("''::text", TEXT, text("")),
             ("'abc  '::character(5)", TEXT, text("abc  ")),
             ("42", INT, text("42")),
             ("'-7'::integer", INT, text("-7")),
-            ("(-7)", INT, text("-7")),
-            ("(-7)::smallint", INT, text("-7")),
             ("1.5", decimal.clone(), text("1.50")),
             ("5", decimal.clone(), text("5.00")),
             ("1.500", decimal.clone(), text("1.50")),
+            ("1.005", decimal, None),
+            ("5.00", whole, text("5")),
             ("'-1.5'::numeric", ColumnType::DecimalVariable, text("-1.5")),
-            ("1.005", decimal, Some(DefaultValue::Placeholder)),
-            ("'-1.5'::double precision", ColumnType::Double, text("-1.5")),
+            ("'-1.50'::double precision", ColumnType::Double, text("-1.5")),
             ("true", ColumnType::Bool, text("t")),
+            ("false", ColumnType::Bool, text("f")),
             ("'2020-02-03'::date", ColumnType::Date, text("2020-02-03")),
             ("B'101'::\"bit\"", ColumnType::Bit { bits: 3 }, text("101")),
             ("'{\"a\": 1}'::jsonb", ColumnType::Json { length_bytes: 0 }, text("{\"a\": 1}")),
             ("'happy'::mood", TEXT, text("happy")),
             ("NULL::character varying", TEXT, None),
-            ("NULL", TEXT, None),
+            ("NULL::integer", INT, None),
+            ("'\\x00'::bytea", ColumnType::Bytes { length_bytes: 0, fixed: None }, None),
         ];
         for (input, ty, want) in cases {
             assert_eq!(default_value(input, &ty), want, "{input}");
@@ -215,27 +185,62 @@ mod tests {
     }
 
     #[test]
-    fn computed_defaults_are_placeholders() {
-        // Goal: nothing computed is taken for a literal. Method: texts of pg_get_expr, and hostile
-        // ones, which must not panic.
+    fn computed_defaults() {
+        // Goal: functions and the clock are placeholders, other expressions are what Debezium makes
+        // of them. Method: texts of pg_get_expr, and hostile ones, which must not panic.
         for input in [
             "nextval('t_id_seq'::regclass)",
             "now()",
             "CURRENT_TIMESTAMP",
-            "('now'::text)::date + 1",
-            "(1 + 2)",
+            "CURRENT_DATE",
             "gen_random_uuid()",
-            "('a'::text || 'b'::text)",
-            "'a'::text || 'b'::text",
-            "'unclosed",
-            "((",
-            "",
-            "::",
-            "(1) + (2)",
-            "-",
-            "1::",
+            "(now() + '1 day'::interval)",
+            "CURRENT_TIMESTAMP(3)",
+            "(random() * (10)::double precision)",
         ] {
             assert_eq!(default_value(input, &INT), Some(DefaultValue::Placeholder), "{input}");
+            assert_eq!(default_value(input, &TEXT), Some(DefaultValue::Placeholder), "{input}");
         }
+        for input in ["(1 + 2)", "(- 7)", "'unclosed", "((", "", "::", "'", "é(", "1::", "(é"] {
+            assert_eq!(default_value(input, &INT), None, "{input}");
+        }
+        assert_eq!(default_value("('a'::text || 'b'::text)", &TEXT), text("a"));
+        assert_eq!(default_value("('now'::text)::date", &ColumnType::Date), None);
+        assert_eq!(default_value("(1 = 2)", &ColumnType::Bool), text("f"));
+    }
+
+    #[test]
+    fn placeholders_are_values_of_their_type() {
+        // Goal: a placeholder can be written as a row's value. Method: read it back as a literal.
+        let types = [
+            ColumnType::Bool,
+            INT,
+            ColumnType::Double,
+            ColumnType::Decimal { precision: 8, scale: 2 },
+            ColumnType::DecimalVariable,
+            TEXT,
+            ColumnType::Json { length_bytes: 0 },
+            ColumnType::Uuid,
+            ColumnType::Date,
+            ColumnType::Time { digits: 6 },
+            ColumnType::DateTime { digits: 6 },
+            ColumnType::Timestamp { digits: 6 },
+            ColumnType::Bit { bits: 8 },
+        ];
+        for ty in types {
+            let value = placeholder(&ty);
+            assert!(spelled(value, &ty).is_some(), "{ty:?}");
+        }
+        assert_eq!(placeholder(&ColumnType::Decimal { precision: 8, scale: 2 }), "0.00");
+    }
+
+    #[test]
+    fn types_whose_defaults_are_read() {
+        // Goal: Debezium's list. Method: members and others.
+        let entry = |typtype| TypeEntry { name: "x".into(), typtype, base: 25, base_typmod: -1 };
+        assert!(has_default(23, None) && has_default(1184, None));
+        assert!(!has_default(17, None) && !has_default(19, None) && !has_default(1266, None));
+        assert!(has_default(16_400, Some(&entry(b'e'))));
+        assert!(!has_default(16_400, Some(&entry(b'd'))) && !has_default(16_400, None));
     }
 }

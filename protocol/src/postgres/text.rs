@@ -145,36 +145,56 @@ pub fn decimal_scale(text: &[u8]) -> Option<usize> {
     (ok && (point.is_none() || !fraction.is_empty())).then_some(fraction.len())
 }
 
-/// True if a float's text is also Java's form of it, but for a missing `.0`: plain notation, zero
-/// or of magnitude in [10^-3, 10^7). PostgreSQL prints the shortest digits (extra_float_digits ≥ 1).
+/// Where the first point of up to 16 bytes is; their number if there is none.
 #[inline(always)]
-pub fn is_plain_float(seg: &[u8], at: usize, len: usize) -> bool {
-    let negative = usize::from(seg.get(at) == Some(&b'-'));
-    let Some(digits) = len.checked_sub(negative) else { return false };
+fn point(word: u128, len: usize) -> usize {
+    let used = u128::MAX >> (128 - 8 * len);
+    let points = word ^ (u128::from_le_bytes([b'.'; 16]) & used);
+    // Behind the first zero byte a borrow may mark more, before it none.
+    let mark = points.wrapping_sub(u128::from_le_bytes([1; 16])) & !points & HIGH_16 & used;
+    if mark == 0 { len } else { mark.trailing_zeros() as usize / 8 }
+}
+
+/// A decimal of at most 15 digits and any scale, as `(unscaled, scale)`. `None`: longer, or none.
+#[inline(always)]
+pub fn decimal_free_16(seg: &[u8], at: usize, len: usize) -> Option<(i64, usize)> {
+    let negative = usize::from(*seg.get(at)? == b'-');
+    let digits = len.checked_sub(negative)?;
     if digits == 0 || digits > 16 {
-        return false;
+        return None;
     }
-    let at = at + negative;
-    let Some(word) = load_16(seg, at, digits) else { return false };
-    let points = word ^ (u128::from_le_bytes([b'.'; 16]) & (u128::MAX >> (128 - 8 * digits)));
-    // Where the first point is: behind it a borrow may mark more, before it none.
-    let used = HIGH_16 >> (128 - 8 * digits);
-    let mark = points.wrapping_sub(0x0101_0101_0101_0101_0101_0101_0101_0101) & !points & used;
-    let whole = if mark == 0 { digits } else { mark.trailing_zeros() as usize / 8 };
-    if whole == 0 || whole > 7 || (mark != 0 && whole + 1 == digits) {
-        return false;
+    let whole = point(load_16(seg, at + negative, digits)?, digits);
+    if whole + 1 == digits {
+        return None;
     }
-    // All others must be digits.
-    let point_byte = if mark == 0 { 0 } else { 0xFF_u128 << (8 * whole) };
+    let scale = if whole == digits { 0 } else { digits - whole - 1 };
+    Some((decimal_16(seg, at, len, scale)?, scale))
+}
+
+/// Tells if a float's text is also Java's form of it, but for a missing `.0`: plain notation, zero
+/// or of magnitude in [10^-3, 10^7). PostgreSQL prints the shortest digits (extra_float_digits ≥ 1).
+/// `Some(true)`: it has no point.
+#[inline(always)]
+pub fn plain_float(seg: &[u8], at: usize, len: usize) -> Option<bool> {
+    let negative = usize::from(seg.get(at) == Some(&b'-'));
+    let (at, digits) = (at + negative, len.checked_sub(negative)?);
+    if digits == 0 || digits > 16 {
+        return None;
+    }
+    let word = load_16(seg, at, digits)?;
+    let whole = point(word, digits);
+    if whole == 0 || whole > 7 || whole + 1 == digits {
+        return None;
+    }
+    let point_byte = if whole == digits { 0 } else { 0xFF_u128 << (8 * whole) };
     let rest = (word ^ ZEROS_16) & (u128::MAX >> (128 - 8 * digits)) & !point_byte;
     if not_digits(rest) {
-        return false;
+        return None;
     }
-    // Small ones take Java's exponent; a leading zero stands alone before the point.
-    if rest & 0xFF == 0 {
-        return if whole == 1 { digits == 1 || rest & 0xFF_FFFF_0000 != 0 } else { false };
-    }
-    true
+    // A leading zero stands alone before the point; below 10^-3 Java takes an exponent.
+    let zero = rest & 0xFF == 0;
+    let plain = !zero || (whole == 1 && (digits == 1 || rest & 0xFF_FFFF_0000 != 0));
+    plain.then_some(whole == digits)
 }
 
 /// `float8` in any form that its output function writes.
@@ -327,11 +347,12 @@ pub fn time(seg: &[u8], at: usize, len: usize) -> Option<i64> {
     (used == len).then_some(micros)
 }
 
-/// `time with time zone` as microseconds since midnight in UTC, 0 to 24 h exclusive.
+/// `time with time zone` as microseconds since midnight in UTC: below 24 h, but for 24:00 in UTC
+/// itself, which stays.
 pub fn time_tz(seg: &[u8], at: usize, len: usize) -> Option<i64> {
     let (micros, used) = clock(seg, at, len)?;
     let east = offset(cell(seg, at + used, len - used)?)?;
-    Some((micros - east * 1_000_000).rem_euclid(DAY_US))
+    Some(if east == 0 { micros } else { (micros - east * 1_000_000).rem_euclid(DAY_US) })
 }
 
 /// `+HH[:MM[:SS]]` in seconds east of Greenwich.

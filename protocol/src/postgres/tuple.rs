@@ -32,13 +32,13 @@ pub trait TextVisitor: RowVisitor {
     /// An integer, checked: its shortest decimal text.
     fn int_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
     /// A finite float, checked: its shortest digits in plain notation, zero or of magnitude in
-    /// [10^-3, 10^7); the point and the digits behind it may be missing.
-    fn float_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+    /// [10^-3, 10^7). `whole`: it has no point.
+    fn float_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize, whole: bool);
     /// NaN or infinite `numeric`.
     fn decimal_special(&mut self, col: usize, special: DecimalSpecial);
     /// Infinite date, timestamp or timestamptz.
     fn infinite(&mut self, col: usize, negative: bool);
-    /// `timetz`: microseconds since midnight in UTC, below 24 h.
+    /// `timetz`: microseconds since midnight in UTC; 24:00 in UTC itself stays.
     fn time_tz(&mut self, col: usize, micros: i64);
     /// Binary data as pairs of hexadecimal digits, checked.
     fn bytes_hex(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
@@ -94,14 +94,13 @@ pub struct RowReader {
 }
 
 impl RowReader {
-    /// Compiles `schema`. Columns that are neither in the record value nor in its key are not
-    /// visited.
-    pub fn new(schema: &TableSchema) -> Self {
-        let member = |list: &[u16], col: usize| list.iter().any(|&c| usize::from(c) == col);
+    /// Compiles `schema`. Columns that are not `wanted` are stepped over.
+    pub fn new(schema: &TableSchema, wanted: impl Fn(usize) -> bool) -> Self {
+        let identity = |col: usize| schema.identity.iter().any(|&c| usize::from(c) == col);
         let reader = |(col, column): (usize, &crate::schema::Column)| Reader {
             kind: kind(&column.ty),
-            visited: column.included || member(&schema.key, col),
-            identity: member(&schema.identity, col),
+            visited: wanted(col),
+            identity: identity(col),
         };
         Self { columns: schema.columns.iter().enumerate().map(reader).collect() }
     }
@@ -132,8 +131,44 @@ fn kind(ty: &ColumnType) -> Kind {
     }
 }
 
+/// The old row of an update: where unchanged TOAST values of the new one stand. Reads it forward
+/// once, however many columns are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct OldRow {
+    at: usize,
+    end: usize,
+    col: usize,
+}
+
+impl OldRow {
+    /// The TupleData at `seg[at..end]`.
+    pub fn new(at: usize, end: usize) -> Self {
+        Self { at: at.saturating_add(2), end, col: 0 }
+    }
+
+    /// The text of column `col` as a span of `seg`, if the old row has it. Columns must rise.
+    #[cold]
+    fn cell(&mut self, seg: &[u8], col: usize) -> Option<(usize, usize)> {
+        while self.at < self.end {
+            let (tag, len) = tuple_head(seg, self.at);
+            let text = (self.at + 5, len);
+            let next = if tag == b't' { text.0.saturating_add(len) } else { self.at + 1 };
+            if next > self.end {
+                return None;
+            }
+            let found = self.col == col;
+            (self.at, self.col) = (next, self.col + 1);
+            if found {
+                return (tag == b't').then_some(text);
+            }
+        }
+        None
+    }
+}
+
 /// Walks one TupleData at `seg[at..end]`; gives the offset behind it. Offsets in errors count from
-/// the start of `seg`, which may hold more bytes behind `end`.
+/// the start of `seg`, which may hold more bytes behind `end`. `old`: takes the place of unchanged
+/// values.
 #[inline(always)]
 pub fn walk_tuple<V: TextVisitor>(
     rows: &RowReader,
@@ -141,37 +176,53 @@ pub fn walk_tuple<V: TextVisitor>(
     at: usize,
     end: usize,
     image: Image,
+    mut old: Option<OldRow>,
     visitor: &mut V,
 ) -> Result<usize, WireError> {
     let mut at = count(rows, seg, at, end)?;
     for (col, column) in rows.columns.iter().enumerate() {
         let (tag, len) = tuple_head(seg, at);
-        if tag == b't' {
-            let from = at + 5;
-            let next = from.saturating_add(len);
-            if next > end {
+        let (mut cell, mut next) = ((at + 5, len), at.saturating_add(5).saturating_add(len));
+        if tag != b't' {
+            next = at + 1;
+            if at >= end {
                 return truncated(at, next, end);
             }
-            if column.visited {
-                value(column.kind, col, seg, from, len, visitor)?;
+            let found = match tag {
+                b'u' => old.as_mut().and_then(|old| old.cell(seg, col)),
+                b'n' => None,
+                b'b' => return invalid(at, "binary cell in a text stream"),
+                _ => return invalid(at, "cell kind"),
+            };
+            match found {
+                Some(found) => cell = found,
+                None => {
+                    if column.visited {
+                        no_value(tag, image == Image::Whole || column.identity, col, visitor);
+                    }
+                    at = next;
+                    continue;
+                }
             }
-            at = next;
-            continue;
         }
-        if at >= end {
-            return truncated(at, at + 1, end);
+        if next > end {
+            return truncated(at, next, end);
         }
-        at += 1;
-        match (tag, column.visited) {
-            (b'n', true) if image == Image::Whole || column.identity => visitor.null(col),
-            (b'n', true) => visitor.absent(col),
-            (b'u', true) => visitor.unchanged(col),
-            (b'n' | b'u', false) => {}
-            (b'b', _) => return invalid(at - 1, "binary cell in a text stream"),
-            _ => return invalid(at - 1, "cell kind"),
+        if column.visited {
+            value(column.kind, col, seg, cell.0, cell.1, visitor)?;
         }
+        at = next;
     }
     Ok(at)
+}
+
+#[inline(always)]
+fn no_value<V: TextVisitor>(tag: u8, present: bool, col: usize, visitor: &mut V) {
+    match (tag, present) {
+        (b'u', _) => visitor.unchanged(col),
+        (_, true) => visitor.null(col),
+        (_, false) => visitor.absent(col),
+    }
 }
 
 /// Walks one DataRow body at `seg[at..end]`, which it must fill.
@@ -212,44 +263,14 @@ pub fn walk_data_row<V: TextVisitor>(
     if at == end { Ok(()) } else { invalid(at, "bytes behind a row") }
 }
 
-/// The text of column `col` of the TupleData at `seg[at..end]`, as a span of `seg`; `None` if the
-/// cell is not text. For unchanged TOAST values, whose text stands in the old row.
-pub fn cell_of_tuple(
-    seg: &[u8],
-    at: usize,
-    end: usize,
+/// Gives one value in its text form to the visitor: a default, say.
+pub fn walk_value<V: TextVisitor>(
+    ty: &ColumnType,
     col: usize,
-) -> Result<Option<(usize, usize)>, WireError> {
-    let mut at = at + 2;
-    for i in 0..=col {
-        if at >= end {
-            return truncated(at, at + 1, end);
-        }
-        let (tag, len) = tuple_head(seg, at);
-        let next = if tag == b't' { at.saturating_add(5).saturating_add(len) } else { at + 1 };
-        if next > end {
-            return truncated(at, next, end);
-        }
-        if i == col {
-            return Ok((tag == b't').then_some((at + 5, len)));
-        }
-        at = next;
-    }
-    Ok(None)
-}
-
-/// Gives the cell of a column that `cell_of_tuple` found to the visitor.
-pub fn visit_cell<V: TextVisitor>(
-    rows: &RowReader,
-    seg: &[u8],
-    col: usize,
-    (at, len): (usize, usize),
+    text: &[u8],
     visitor: &mut V,
 ) -> Result<(), WireError> {
-    match rows.columns.get(col) {
-        Some(column) => value(column.kind, col, seg, at, len, visitor),
-        None => invalid(at, "column number"),
-    }
+    value(kind(ty), col, text, 0, text.len(), visitor)
 }
 
 /// Reads and checks the number of columns; gives where the first cell starts.
@@ -287,13 +308,14 @@ fn value<V: TextVisitor>(
     match kind {
         Kind::Int if text::is_int(seg, at, len) => visitor.int_text(col, seg, at, len),
         Kind::Text => visitor.text(col, seg, at, len),
-        Kind::Decimal { scale } => {
-            match text::decimal_16(seg, at, len, usize::from(scale)) {
-                Some(unscaled) => visitor.decimal(col, unscaled, u32::from(scale)),
-                None => return long_decimal(Some(scale), col, seg, at, len, visitor),
-            };
-        }
-        Kind::DecimalVariable => return long_decimal(None, col, seg, at, len, visitor),
+        Kind::Decimal { scale } => match text::decimal_16(seg, at, len, usize::from(scale)) {
+            Some(unscaled) => visitor.decimal(col, unscaled, u32::from(scale)),
+            None => return long_decimal(Some(scale), col, seg, at, len, visitor),
+        },
+        Kind::DecimalVariable => match text::decimal_free_16(seg, at, len) {
+            Some((unscaled, scale)) => visitor.decimal(col, unscaled, scale as u32),
+            None => return long_decimal(None, col, seg, at, len, visitor),
+        },
         Kind::DateTime => match text::timestamp(seg, at, len) {
             Some(Moment::At(micros)) => visitor.datetime(col, micros),
             other => return infinite(col, at, other, visitor),
@@ -313,9 +335,10 @@ fn value<V: TextVisitor>(
             Some(value) => visitor.bool(col, value),
             None => return invalid(at, "boolean"),
         },
-        Kind::Float | Kind::Double if text::is_plain_float(seg, at, len) => {
-            visitor.float_text(col, seg, at, len);
-        }
+        Kind::Float | Kind::Double => match text::plain_float(seg, at, len) {
+            Some(whole) => visitor.float_text(col, seg, at, len, whole),
+            None => return rare(kind, col, seg, at, len, visitor),
+        },
         Kind::Json => visitor.json_text(col, seg, at, len),
         Kind::Uuid => visitor.uuid_text(col, seg, at, len),
         _ => return rare(kind, col, seg, at, len, visitor),
