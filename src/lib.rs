@@ -5,4 +5,5 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod progress;
+pub mod sink;
 pub mod source;
