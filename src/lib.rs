@@ -5,5 +5,6 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod progress;
+pub mod runtime;
 pub mod sink;
 pub mod source;
