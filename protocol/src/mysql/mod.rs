@@ -1,10 +1,16 @@
 //! MySQL and MariaDB: client protocol, binlog events and rows. MariaDB's variants live inside.
 
+pub mod binary_row;
 pub mod command;
 pub mod ddl;
+pub mod decimal;
 pub mod event;
 pub mod group;
 pub mod gtid;
 pub mod handshake;
+pub mod json;
 pub mod packet;
 pub mod resultset;
+pub mod rows;
+pub mod table_map;
+pub mod temporal;

@@ -2,7 +2,18 @@
 //! protocol's walker calls the encoder's visitor. What depends on the schema alone is compiled
 //! once per table version (`plan`).
 
+mod cells;
+mod debezium_json;
+mod defaults;
+mod mysql;
+mod number;
 pub mod options;
+mod plan;
+mod postgres;
+mod temporal;
+mod text;
+
+pub use debezium_json::{JsonEncoder, SOURCE_VERSION};
 
 use std::sync::Arc;
 

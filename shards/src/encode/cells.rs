@@ -1,0 +1,435 @@
+//! The visitor that writes cells: what a walker of `protocol` reads becomes JSON text at once.
+//!
+//! Enters: cells of one row image, in column order, by static dispatch. Leaves: `,"name":value`
+//! per column that is part of the value, and the spans of the key's texts, from which the key is
+//! copied. Keeps: everything is inlined into the walk (see `text::Out`); a fault is remembered and
+//! ends the row, nothing of which is then handed on.
+
+use std::fmt;
+
+use penstock_protocol::mysql;
+use penstock_protocol::value::RowVisitor;
+
+use super::number::{
+    decimal_parts, parse_f64, put_decimal_base64, put_decimal_double, put_decimal_string, put_f32,
+    put_f64, put_i64, put_text_base64, put_u64,
+};
+use super::plan::{Cell, Format};
+use super::temporal::{Fraction, put_iso_date, put_iso_stamp, put_iso_time, within_a_day};
+use super::text::{ARENA_BYTES_MAX, Binary, High, Out, put_binary, put_escaped, put_string};
+
+/// Spans of the key's texts, `start | end << 32`: slots of the first image, then of the second.
+pub(crate) type Spans = [u64; 128];
+
+/// Why a cell cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// An ENUM index or a SET mask without a label.
+    Label,
+    /// A JSON document that is damaged, or larger than a batch may be.
+    Json,
+    /// Text that is no decimal.
+    Decimal,
+    /// A duration where the chosen mode knows only times of day.
+    Duration,
+    /// A timestamp beyond what nanoseconds can tell.
+    Nanoseconds,
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Label => "holds an ENUM or SET value that has no label",
+            Self::Json => "holds a JSON document that is damaged or too large",
+            Self::Decimal => "holds a number that is no decimal",
+            Self::Duration => {
+                "holds a TIME outside 0 to 24 hours, which this time_precision_mode cannot tell"
+            }
+            Self::Nanoseconds => "holds a timestamp outside 1677 to 2262, beyond nanoseconds",
+        })
+    }
+}
+
+/// A fault and its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub col: usize,
+    pub kind: FaultKind,
+}
+
+/// Writes the cells of row images. `SNAPSHOT`: text arrives as UTF-8 whatever the column's
+/// character set, ENUM and SET as labels.
+pub(crate) struct CellWriter<'p, const SNAPSHOT: bool> {
+    /// The cursor.
+    pub out: Out,
+    /// Cells by column.
+    pub cells: &'p [Cell],
+    /// Spans of the key's texts.
+    pub spans: &'p mut Spans,
+    /// 0 for the first image, 64 for the second.
+    pub base: usize,
+    /// The first fault.
+    pub fault: Option<Fault>,
+}
+
+impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
+    /// Writes one cell.
+    #[inline(always)]
+    fn cell(&mut self, col: usize, write: impl FnOnce(&mut Out, &Cell) -> Result<(), FaultKind>) {
+        let Some(cell) = self.cells.get(col) else { return };
+        cell.before.put(&mut self.out);
+        let start = self.out.at() as u64;
+        if let Err(kind) = write(&mut self.out, cell) {
+            self.fault.get_or_insert(Fault { col, kind });
+        }
+        let slot = (self.base | usize::from(cell.slot)) & 127;
+        self.spans[slot] = start | (self.out.at() as u64) << 32;
+    }
+}
+
+/// A zero-length or missing column index beyond the plan is the walker's to refuse; see `cell`.
+impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
+    #[inline(always)]
+    fn null(&mut self, col: usize) {
+        self.cell(col, |out, cell| {
+            cell.null.put(out);
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn absent(&mut self, col: usize) {
+        self.null(col);
+    }
+
+    #[inline(always)]
+    fn unchanged(&mut self, col: usize) {
+        self.cell(col, |out, cell| {
+            cell.unchanged.as_ref().unwrap_or(&cell.null).put(out);
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn bool(&mut self, col: usize, value: bool) {
+        self.cell(col, |out, _| {
+            put_bool(out, value);
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn int(&mut self, col: usize, value: i64) {
+        self.cell(col, |out, _| {
+            put_i64(out, value);
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn uint(&mut self, col: usize, value: u64) {
+        self.cell(col, |out, cell| {
+            if cell.format == Format::Integer {
+                // `bigint_unsigned_handling_mode = long` wraps above 2^63 − 1.
+                put_i64(out, value.cast_signed());
+                return Ok(());
+            }
+            let mut outcome = Ok(());
+            out.cold(|out| outcome = put_uint(out, cell, value));
+            outcome
+        });
+    }
+
+    #[inline(always)]
+    fn float(&mut self, col: usize, value: f32) {
+        self.cell(col, |out, cell| {
+            if cell.format == Format::Float {
+                put_f32(out, value);
+            } else {
+                put_f64(out, f64::from(value));
+            }
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn double(&mut self, col: usize, value: f64) {
+        self.cell(col, |out, _| {
+            put_f64(out, value);
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn decimal(&mut self, col: usize, unscaled: i64, scale: u32) {
+        self.cell(col, |out, cell| {
+            match cell.format {
+                Format::DecimalBase64 => put_decimal_base64(out, unscaled),
+                Format::DecimalString => put_decimal_string(out, unscaled, scale),
+                Format::DecimalVariable => put_variable(out, unscaled, scale),
+                _ => put_decimal_double(out, unscaled, scale),
+            }
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn decimal_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
+        self.cell(col, |out, cell| {
+            let mut outcome = Ok(());
+            out.cold(|out| {
+                outcome = put_decimal_text(out, cell, seg.get(at..at + len).unwrap_or_default());
+            });
+            outcome
+        });
+    }
+
+    #[inline(always)]
+    fn text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
+        self.cell(col, |out, cell| {
+            let high = match cell.format {
+                Format::Text(high) if !SNAPSHOT => high,
+                _ => High::Utf8,
+            };
+            put_string(out, seg, at, len, high);
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
+        self.cell(col, |out, cell| {
+            let data = seg.get(at..at + len).unwrap_or_default();
+            out.cold(|out| put_bytes(out, cell, data));
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn date(&mut self, col: usize, days: i32) {
+        self.cell(col, |out, cell| {
+            if cell.format == Format::Days {
+                put_i64(out, i64::from(days));
+            } else {
+                out.cold(|out| put_iso_date(out, i64::from(days)));
+            }
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn time(&mut self, col: usize, micros: i64) {
+        self.cell(col, |out, cell| {
+            match cell.format {
+                Format::Micros => put_i64(out, micros),
+                Format::Nanos => put_i64(out, micros.saturating_mul(1000)),
+                _ if !within_a_day(micros) => return Err(FaultKind::Duration),
+                Format::Millis => put_i64(out, micros / 1000),
+                _ => out.cold(|out| put_iso_time(out, micros)),
+            }
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn datetime(&mut self, col: usize, micros: i64) {
+        self.cell(col, |out, cell| {
+            match cell.format {
+                Format::Micros => put_i64(out, micros),
+                Format::Millis => put_i64(out, micros.div_euclid(1000)),
+                Format::Nanos => {
+                    put_i64(out, micros.checked_mul(1000).ok_or(FaultKind::Nanoseconds)?);
+                }
+                _ => out.cold(|out| put_iso_stamp(out, micros, Fraction::Trimmed)),
+            }
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn timestamp(&mut self, col: usize, micros: i64) {
+        self.cell(col, |out, cell| {
+            let fraction = Fraction::Exactly(cell.digits);
+            out.cold(|out| put_iso_stamp(out, micros, fraction));
+            Ok(())
+        });
+    }
+
+    #[inline(always)]
+    fn zero_date(&mut self, col: usize) {
+        self.null(col);
+    }
+
+    #[inline(always)]
+    fn json_binary(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
+        self.cell(col, |out, _| {
+            let mut outcome = Ok(());
+            let document = seg.get(at..at + len).unwrap_or_default();
+            out.cold(|out| {
+                outcome = put_json(out, |sink| mysql::json::binary_to_text(document, sink));
+            });
+            outcome
+        });
+    }
+
+    #[inline(always)]
+    fn json_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
+        if !SNAPSHOT {
+            return self.text(col, seg, at, len);
+        }
+        self.cell(col, |out, _| {
+            let mut outcome = Ok(());
+            let document = seg.get(at..at + len).unwrap_or_default();
+            out.cold(|out| {
+                outcome = put_json(out, |sink| mysql::json::normalize_text(document, sink));
+            });
+            outcome
+        });
+    }
+}
+
+#[inline(always)]
+fn put_bool(out: &mut Out, value: bool) {
+    if value { out.pad(b"true", 4) } else { out.pad(b"false", 5) }
+}
+
+#[cold]
+fn put_uint(out: &mut Out, cell: &Cell, value: u64) -> Result<(), FaultKind> {
+    match cell.format {
+        Format::Bool => put_bool(out, value & 1 == 1),
+        Format::Bits => {
+            let width = (cell.size as usize).min(8);
+            put_binary(out, &value.to_le_bytes()[..width], 0, Binary::Base64);
+        }
+        Format::UnsignedPrecise => match i64::try_from(value) {
+            Ok(value) => put_decimal_base64(out, value),
+            Err(_) => {
+                let mut bytes = [0; 9];
+                bytes[1..].copy_from_slice(&value.to_be_bytes());
+                put_binary(out, &bytes, 0, Binary::Base64);
+            }
+        },
+        Format::Enum => {
+            let label = match value.checked_sub(1) {
+                None => &[][..],
+                Some(i) => cell.labels.get(i as usize).ok_or(FaultKind::Label)?,
+            };
+            out.byte(b'"');
+            out.exact(label);
+            out.byte(b'"');
+        }
+        Format::Set => {
+            let (mut rest, mut first) = (value, true);
+            out.byte(b'"');
+            while rest != 0 {
+                let label = cell.labels.get(rest.trailing_zeros() as usize);
+                if !first {
+                    out.byte(b',');
+                }
+                out.exact(label.ok_or(FaultKind::Label)?);
+                (rest, first) = (rest & (rest - 1), false);
+            }
+            out.byte(b'"');
+        }
+        _ => put_u64(out, value),
+    }
+    Ok(())
+}
+
+/// NUMERIC without scale: trailing zeros of the fraction are stripped, the scale is never negative.
+#[cold]
+fn put_variable(out: &mut Out, mut unscaled: i64, mut scale: u32) {
+    while scale > 0 && unscaled % 10 == 0 {
+        (unscaled, scale) = (unscaled / 10, scale - 1);
+    }
+    out.exact(b"{\"scale\":");
+    put_u64(out, u64::from(scale));
+    out.exact(b",\"value\":");
+    put_decimal_base64(out, unscaled);
+    out.byte(b'}');
+}
+
+#[cold]
+fn put_decimal_text(out: &mut Out, cell: &Cell, text: &[u8]) -> Result<(), FaultKind> {
+    decimal_parts(text).ok_or(FaultKind::Decimal)?;
+    match cell.format {
+        Format::DecimalBase64 => {
+            put_text_base64(out, text).then_some(()).ok_or(FaultKind::Decimal)?
+        }
+        Format::DecimalVariable => {
+            let mut text = text;
+            let mut scale = text.iter().rev().position(|&b| b == b'.').unwrap_or(0);
+            while scale > 0 && text.last() == Some(&b'0') {
+                (text, scale) = (&text[..text.len() - 1], scale - 1);
+            }
+            out.exact(b"{\"scale\":");
+            put_u64(out, scale as u64);
+            out.exact(b",\"value\":");
+            put_text_base64(out, text).then_some(()).ok_or(FaultKind::Decimal)?;
+            out.byte(b'}');
+        }
+        Format::DecimalString => {
+            out.ensure(text.len() + 2);
+            out.byte(b'"');
+            out.exact(text);
+            out.byte(b'"');
+        }
+        _ => put_f64(out, parse_f64(text)),
+    }
+    Ok(())
+}
+
+#[cold]
+fn put_bytes(out: &mut Out, cell: &Cell, data: &[u8]) {
+    match cell.format {
+        Format::Uuid => {
+            out.byte(b'"');
+            for (i, byte) in data.iter().take(16).enumerate() {
+                if matches!(i, 4 | 6 | 8 | 10) {
+                    out.byte(b'-');
+                }
+                let hex = |n: u8| b"0123456789abcdef"[usize::from(n & 15)];
+                out.pad(&[hex(byte >> 4), hex(*byte)], 2);
+            }
+            out.byte(b'"');
+        }
+        Format::Bytes(form) => put_binary(out, data, cell.size as usize, form),
+        _ => put_binary(out, data, cell.size as usize, Binary::Base64),
+    }
+}
+
+/// JSON text inside a JSON string: what the document's printer gives is escaped once more.
+struct JsonSink<'o> {
+    out: &'o mut Out,
+    full: bool,
+}
+
+impl mysql::json::TextSink for JsonSink<'_> {
+    fn put(&mut self, text: &[u8]) {
+        for piece in text.chunks(1024) {
+            if self.full || self.out.at() > ARENA_BYTES_MAX {
+                self.full = true;
+                return;
+            }
+            self.out.ensure(6 * piece.len() + 2);
+            piece.iter().for_each(|&byte| put_escaped(self.out, byte));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.full
+    }
+}
+
+#[cold]
+fn put_json<E>(
+    out: &mut Out,
+    print: impl FnOnce(&mut JsonSink) -> Result<(), E>,
+) -> Result<(), FaultKind> {
+    out.byte(b'"');
+    let mut sink = JsonSink { out, full: false };
+    let outcome = print(&mut sink);
+    let full = sink.full;
+    out.byte(b'"');
+    if full || outcome.is_err() { Err(FaultKind::Json) } else { Ok(()) }
+}

@@ -1,0 +1,490 @@
+//! MySQL and MariaDB: rows events and snapshot rows to envelopes.
+//!
+//! Enters: bodies of rows events (after the 19-byte header, without checksum) and binary-protocol
+//! rows. Leaves: events. Keeps: a rows event of any length is cut into rows one at a time and can
+//! be left and resumed at any row, so its envelopes need no memory beyond a batch.
+
+use penstock_protocol::frame::FrameKind;
+use penstock_protocol::mysql::binary_row::walk_binary_row;
+use penstock_protocol::mysql::rows::{
+    RowError, RowOps, RowsHead, skip_image, walk_image, walk_partial_image,
+};
+
+use super::cells::{CellWriter, Spans};
+use super::debezium_json::{
+    Emitter, Instant, Job, RowSource, SourceText, Table, Text, Walk as AnyWalk, fault_error,
+    is_skipped, key_changed, marker_text, op_index, put_end, refused, room,
+};
+use super::number::{put_i64, put_u64};
+use super::plan::Plan;
+use super::text::{Out, escaped};
+use super::{EncodeError, Encoded, Resume};
+use crate::batch::{Batch, Op};
+use crate::hop::TxnOrigin;
+use crate::limits::SEGMENT_SLACK;
+
+/// How images of a table version are walked.
+pub(crate) struct Walk {
+    /// For the value.
+    pub ops: RowOps,
+    /// For a key that is not part of the value.
+    pub outside: Option<RowOps>,
+}
+
+impl Walk {
+    /// Compiles it.
+    pub fn new(plan: &Plan) -> Self {
+        let columns = &plan.schema.columns;
+        let ops = |cells: &[super::plan::Cell]| {
+            RowOps::new(columns.iter().map(|c| &c.ty), |col| {
+                cells.get(col).is_some_and(|c| c.wanted)
+            })
+        };
+        Self { ops: ops(&plan.cells), outside: plan.outside.as_deref().map(ops) }
+    }
+}
+
+// ------------------------------------------------------------------------------ source block
+
+/// The source block of one frame.
+pub(crate) struct Source<'a> {
+    text: &'a SourceText,
+}
+
+impl RowSource for Source<'_> {
+    #[inline(always)]
+    fn put(&self, out: &mut Out, op: Op, row: u32) {
+        out.exact(self.text.head.get());
+        put_u64(out, u64::from(row));
+        out.exact(self.text.tails[op_index(op)].get());
+    }
+
+    fn room(&self) -> usize {
+        let tails = self.text.tails.iter().map(|tail| tail.len()).max().unwrap_or(0);
+        self.text.head.len() + tails + 32
+    }
+}
+
+/// Draws what the transaction, the frame and these operations need.
+pub(crate) fn source<'a>(text: &'a mut SourceText, job: &Job, ops: &[Op]) -> Source<'a> {
+    let marker = job.frame.head.marker;
+    let head_of = Some((job.txn.seq, job.txn.commit_us, marker));
+    if text.head_of != head_of {
+        draw_head(text, job);
+        text.head_of = head_of;
+    }
+    let position = match &job.txn.origin {
+        TxnOrigin::BinlogSnapshot { pos, .. } => *pos,
+        _ => job.frame.head.position,
+    };
+    text.head.draw(text.head_len, 96, |out| {
+        put_u64(out, position);
+        out.exact(b",\"row\":");
+    });
+    let (thread, query) = match &job.txn.origin {
+        TxnOrigin::Binlog { thread, query, .. } => (*thread, query.as_deref()),
+        _ => (None, None),
+    };
+    let of =
+        Some((job.now_us, thread, if query.is_some() { job.txn.seq } else { Default::default() }));
+    for &op in ops {
+        let i = op_index(op);
+        if text.tail_of[i] != of {
+            draw_tail(text, job, op, thread, query);
+            text.tail_of[i] = of;
+        }
+    }
+    Source { text }
+}
+
+/// `,"source":{"version":…` up to `"pos":`.
+fn draw_head(text: &mut SourceText, job: &Job) {
+    let (gtid, file, server_id) = match &job.txn.origin {
+        TxnOrigin::Binlog { gtid, file, server_id, .. } => (gtid.as_deref(), &**file, *server_id),
+        TxnOrigin::BinlogSnapshot { file, .. } => (None, &**file, 0),
+        TxnOrigin::Wal { .. } | TxnOrigin::WalSnapshot { .. } => (None, "", 0),
+    };
+    let bytes = text.constant_len() + 6 * (gtid.map_or(0, str::len) + file.len());
+    let SourceText { start, db, table, head, .. } = text;
+    let instant = Instant::new(job.txn.commit_us);
+    head.draw(0, bytes + 512, |out| {
+        out.exact(start);
+        instant.put_ms(out);
+        out.exact(b",\"snapshot\":\"");
+        out.exact(marker_text(job.frame.head.marker));
+        out.exact(db);
+        out.exact(b"null");
+        instant.put_us_ns(out);
+        out.exact(table);
+        put_u64(out, u64::from(server_id));
+        out.exact(b",\"gtid\":");
+        put_text(out, gtid);
+        out.exact(b",\"file\":");
+        put_text(out, Some(file));
+        out.exact(b",\"pos\":");
+    });
+    text.head_len = text.head.len();
+}
+
+/// `,"thread":…` to the envelope's end.
+fn draw_tail(text: &mut SourceText, job: &Job, op: Op, thread: Option<u32>, query: Option<&str>) {
+    let instant = Instant::new(job.now_us);
+    text.tails[op_index(op)].draw(0, 512 + 6 * query.map_or(0, str::len), |out| {
+        out.exact(b",\"thread\":");
+        match thread {
+            Some(thread) => put_i64(out, i64::from(thread)),
+            None => out.exact(b"null"),
+        }
+        out.exact(b",\"query\":");
+        put_text(out, query);
+        put_end(out, op, &instant);
+    });
+}
+
+/// Text of the control plane as a JSON string, or null.
+fn put_text(out: &mut Out, text: Option<&str>) {
+    match text {
+        None => out.exact(b"null"),
+        Some(text) => {
+            out.byte(b'"');
+            let plain = |b: u8| b >= 0x20 && b != b'"' && b != b'\\';
+            if text.bytes().all(plain) {
+                out.exact(text.as_bytes());
+            } else {
+                out.exact(&escaped(text));
+            }
+            out.byte(b'"');
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------ rows
+
+/// Appends the rows of one frame (see `RowEncoder::encode`).
+pub(crate) fn encode(
+    table: &mut Table,
+    spans: &mut Spans,
+    job: &Job,
+    resume: &mut Resume,
+    batch: &mut Batch,
+) -> Result<Encoded, EncodeError> {
+    let (op, needed): (Op, &[Op]) = match job.frame.head.kind {
+        FrameKind::Insert => (Op::Create, &[Op::Create]),
+        FrameKind::Update => (Op::Update, &[Op::Update, Op::Delete, Op::Create]),
+        FrameKind::Delete => (Op::Delete, &[Op::Delete]),
+        FrameKind::SnapshotRow => (Op::Read, &[Op::Read]),
+        FrameKind::Truncate => return Err(refused("a truncation came as rows".into())),
+    };
+    let (start, len) = (job.frame.head.offset as usize, job.frame.head.len as usize);
+    // Walks see nothing of the segment behind the frame but the slack of constant-size loads.
+    let seg = job.segment.padded();
+    let end = start + len;
+    let seg = seg.get(..end + SEGMENT_SLACK).unwrap_or(seg);
+    if end > seg.len() {
+        return Err(refused("a frame ends behind its segment".into()));
+    }
+    let part = Part { seg, start, end };
+    if op == Op::Read {
+        return snapshot_row(table, spans, job, part, batch);
+    }
+    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
+    let head = RowsHead::parse(job.frame.head.format, &seg[..end], start)
+        .and_then(|head| head.matches(&walk.ops).map(|()| head))
+        .map_err(|e| row_error(&table.plan, start, e))?;
+    if is_skipped(job.options, op) {
+        return skip_rows(table, job, part, &head, resume);
+    }
+    // The source block is drawn into the table's own buffers, which the rows then read.
+    source(&mut table.source, job, needed);
+    if op == Op::Update {
+        rows::<true>(table, spans, job, part, &head, op, resume, batch)
+    } else {
+        rows::<false>(table, spans, job, part, &head, op, resume, batch)
+    }
+}
+
+/// A frame's bytes: `seg[start..end]`, with readable slack behind.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    seg: &'a [u8],
+    start: usize,
+    end: usize,
+}
+
+/// Rows of one event, from `resume` on, as far as the batch has room.
+#[allow(clippy::too_many_arguments)]
+fn rows<const UPDATE: bool>(
+    table: &mut Table,
+    spans: &mut Spans,
+    job: &Job,
+    part: Part,
+    head: &RowsHead,
+    op: Op,
+    resume: &mut Resume,
+    batch: &mut Batch,
+) -> Result<Encoded, EncodeError> {
+    let Part { start, end, .. } = part;
+    let mut p = if resume.offset == 0 { head.rows_at } else { start + resume.offset as usize };
+    let mut row = resume.row;
+    let first_ordinal = table.ordinal();
+    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
+    let source = Source { text: &table.source };
+    let margin = 2 * table.plan.margin + 3 * source.room();
+    let (used, mut done) = (batch.used(), batch.used());
+    let out = Out::new(batch.take_arena(), used, margin);
+    let mut w: CellWriter<'_, false> =
+        CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None };
+    let mut emit = Emitter {
+        plan: &table.plan,
+        source: &source,
+        events: &mut batch.events,
+        seq: job.txn.seq,
+        tombstones: job.options.tombstones_on_delete,
+    };
+    let first_row = row;
+    let mut outcome = Ok(Encoded::Done);
+    while p < end {
+        if !room(w.out.at(), emit.events.len()) {
+            outcome = Ok(Encoded::Full);
+            break;
+        }
+        w.out.ensure(0);
+        let ordinal = first_ordinal.wrapping_add(row - first_row);
+        match one_row::<UPDATE, _>(walk, head, part, p, &mut w, &mut emit, op, (row, ordinal)) {
+            Ok(next) if next <= end && w.fault.is_none() => {
+                (p, row, done) = (next, row + 1, w.out.at());
+            }
+            Ok(_) if w.fault.is_none() => {
+                outcome = Err(row_error(emit.plan, start, RowError::past_the_end(end)));
+            }
+            Ok(_) => outcome = Err(w.fault.map_or_else(foreign, |f| fault_error(emit.plan, f))),
+            Err(error) => outcome = Err(row_error(emit.plan, start, error)),
+        }
+        if outcome.is_err() {
+            break;
+        }
+    }
+    let (arena, _) = w.out.finish();
+    // Events of a row that failed point behind `done`: they go with it.
+    let failed = |event: &crate::batch::EventRef| {
+        event.value.is_some_and(|value| value.at as usize >= done)
+            || (event.value.is_none() && event.key.is_some_and(|key| key.at as usize >= done))
+    };
+    while outcome.is_err() && batch.events.last().is_some_and(failed) {
+        batch.events.pop();
+    }
+    batch.put_back(arena, done);
+    table.count(row - first_row);
+    (resume.offset, resume.row) = ((p - start) as u32, row);
+    outcome
+}
+
+/// One row: both images of an update, the one image of an insert or delete.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn one_row<'p, const UPDATE: bool, S: RowSource>(
+    walk: &Walk,
+    head: &RowsHead,
+    part: Part,
+    at: usize,
+    w: &mut CellWriter<'p, false>,
+    emit: &mut Emitter<'p, S>,
+    op: Op,
+    row: (u32, u32),
+) -> Result<usize, RowError> {
+    if let Some(outside) = &walk.outside {
+        key_outside(outside, head, part, at, w, emit.plan, UPDATE)?;
+    }
+    let value = w.out.at();
+    w.base = 0;
+    if UPDATE {
+        w.out.pad(b"{\"before\":{     ", 11);
+        let mut p = image(&walk.ops, head, 0, part.seg, at, w)?;
+        let before = Text { from: value + 10, to: w.out.at() + 1 };
+        w.out.pad(b"},\"after\":{    ", 11);
+        w.base = 64;
+        p = image(&walk.ops, head, 1, part.seg, p, w)?;
+        let after = Text { from: before.to + 9, to: w.out.at() + 1 };
+        w.out.byte(b'}');
+        if key_changed(&w.out, emit.plan, w.spans) {
+            let spans = &*w.spans;
+            w.out.cold(|out| emit.rekey(out, spans, (before, after), row));
+        } else {
+            emit.finish(w, op, value, row);
+        }
+        return Ok(p);
+    }
+    let p;
+    if op == Op::Delete {
+        w.out.pad(b"{\"before\":{     ", 11);
+        p = image(&walk.ops, head, 0, part.seg, at, w)?;
+        w.out.pad(b"},\"after\":null ", 14);
+    } else {
+        w.out.pad(b"{\"before\":null,\"after\":{        ", 24);
+        p = image(&walk.ops, head, 0, part.seg, at, w)?;
+        w.out.byte(b'}');
+    }
+    emit.finish(w, op, value, row);
+    Ok(p)
+}
+
+/// One image, whole or partial.
+#[inline(always)]
+fn image(
+    ops: &RowOps,
+    head: &RowsHead,
+    number: usize,
+    seg: &[u8],
+    at: usize,
+    w: &mut CellWriter<'_, false>,
+) -> Result<usize, RowError> {
+    if head.whole[number] {
+        walk_image(ops, seg, at, w)
+    } else {
+        partial(ops, head, number, seg, at, w)
+    }
+}
+
+#[cold]
+fn partial(
+    ops: &RowOps,
+    head: &RowsHead,
+    number: usize,
+    seg: &[u8],
+    at: usize,
+    w: &mut CellWriter<'_, false>,
+) -> Result<usize, RowError> {
+    walk_partial_image(ops, seg, at, head.present_at[number], w)
+}
+
+/// Writes the key's texts in front of the row's value when they are not part of it.
+#[cold]
+fn key_outside<'p>(
+    outside: &RowOps,
+    head: &RowsHead,
+    part: Part,
+    at: usize,
+    w: &mut CellWriter<'p, false>,
+    plan: &'p Plan,
+    update: bool,
+) -> Result<(), RowError> {
+    w.cells = plan.outside.as_deref().unwrap_or_default();
+    w.base = 0;
+    let mut p = image(outside, head, 0, part.seg, at, w)?;
+    if update {
+        w.base = 64;
+        p = image(outside, head, 1, part.seg, p, w)?;
+    }
+    w.cells = &plan.cells;
+    w.out.ensure(0);
+    if p > part.end { Err(RowError::past_the_end(part.end)) } else { Ok(()) }
+}
+
+/// Rows of an operation that is not wanted: counted, for the ordinals of those behind them.
+#[cold]
+fn skip_rows(
+    table: &mut Table,
+    job: &Job,
+    part: Part,
+    head: &RowsHead,
+    resume: &mut Resume,
+) -> Result<Encoded, EncodeError> {
+    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
+    let images = if job.frame.head.kind == FrameKind::Update { 2 } else { 1 };
+    let (mut p, mut rows) = (head.rows_at, 0);
+    while p < part.end {
+        for number in 0..images {
+            let present = (!head.whole[number]).then_some(head.present_at[number]);
+            p = skip_image(&walk.ops, part.seg, p, present)
+                .map_err(|e| row_error(&table.plan, part.start, e))?;
+        }
+        rows += 1;
+    }
+    table.count(rows);
+    (resume.offset, resume.row) = ((part.end - part.start) as u32, rows);
+    Ok(Encoded::Done)
+}
+
+/// One row of a snapshot's SELECT.
+fn snapshot_row(
+    table: &mut Table,
+    spans: &mut Spans,
+    job: &Job,
+    part: Part,
+    batch: &mut Batch,
+) -> Result<Encoded, EncodeError> {
+    let ordinal = table.ordinal();
+    table.count(1);
+    if is_skipped(job.options, Op::Read) {
+        return Ok(Encoded::Done);
+    }
+    source(&mut table.source, job, &[Op::Read]);
+    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
+    let source = Source { text: &table.source };
+    let margin = 2 * table.plan.margin + 2 * source.room();
+    let (used, events) = (batch.used(), batch.events.len());
+    let out = Out::new(batch.take_arena(), used, margin);
+    let mut w: CellWriter<'_, true> =
+        CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None };
+    let mut emit = Emitter {
+        plan: &table.plan,
+        source: &source,
+        events: &mut batch.events,
+        seq: job.txn.seq,
+        tombstones: false,
+    };
+    let outcome = read_row(walk, part, &mut w, &mut emit, ordinal);
+    let outcome = match (outcome, w.fault) {
+        (Err(error), _) => Err(row_error(emit.plan, part.start, error)),
+        (Ok(()), Some(fault)) => Err(fault_error(emit.plan, fault)),
+        (Ok(()), None) => Ok(Encoded::Done),
+    };
+    let (arena, end) = w.out.finish();
+    if outcome.is_err() {
+        batch.events.truncate(events);
+    }
+    batch.put_back(arena, if outcome.is_ok() { end } else { used });
+    outcome
+}
+
+#[inline(always)]
+fn read_row<'p, S: RowSource>(
+    walk: &Walk,
+    part: Part,
+    w: &mut CellWriter<'p, true>,
+    emit: &mut Emitter<'p, S>,
+    ordinal: u32,
+) -> Result<(), RowError> {
+    let Part { seg, start, end } = part;
+    if let Some(outside) = &walk.outside {
+        w.cells = emit.plan.outside.as_deref().unwrap_or_default();
+        walk_binary_row(outside, seg, start, end, w)?;
+        w.cells = &emit.plan.cells;
+        w.out.ensure(0);
+    }
+    let value = w.out.at();
+    w.out.pad(b"{\"before\":null,\"after\":{        ", 24);
+    walk_binary_row(&walk.ops, seg, start, end, w)?;
+    w.out.byte(b'}');
+    emit.finish(w, Op::Read, value, (0, ordinal));
+    Ok(())
+}
+
+#[cold]
+fn foreign() -> EncodeError {
+    refused("rows of another kind of source".into())
+}
+
+/// A malformed row: its offset in the frame, and the column where it is known.
+#[cold]
+fn row_error(plan: &Plan, start: usize, error: RowError) -> EncodeError {
+    let offset = error.offset.saturating_sub(start);
+    let column = error.column.and_then(|col| plan.schema.columns.get(col));
+    match column {
+        Some(column) => refused(format!(
+            "{} in column {:?} at byte {offset} of its event",
+            error.what, column.name
+        )),
+        None => refused(format!("{} at byte {offset} of its event", error.what)),
+    }
+}

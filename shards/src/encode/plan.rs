@@ -1,0 +1,396 @@
+//! Plans: what depends on the schema and the options alone, compiled once per table version.
+//!
+//! Enters: `TableSchema`, `EncodeOptions`. Leaves: per column the text before its value, how its
+//! value is written, and what stands for NULL, for "no value" and for unchanged TOAST; the key's
+//! parts. Keeps: rows read plans, they never build text that a plan could hold.
+
+use std::sync::Arc;
+
+use penstock_protocol::schema::{
+    Charset, Column, ColumnType, DefaultValue, SourceKind, TableSchema,
+};
+
+use super::defaults;
+use super::number::NUMBER_BYTES_MAX;
+use super::options::{BinaryHandling, Connector, DecimalHandling, EncodeOptions, TimePrecision};
+use super::temporal::TEMPORAL_BYTES_MAX;
+use super::text::{Binary, High, Out, escaped, put_binary, put_string};
+
+/// Columns of one key at most; index parts are 16 on MySQL and 32 on PostgreSQL.
+pub(crate) const KEY_COLUMNS_MAX: usize = 63;
+/// Slot of cells that belong to no key.
+pub(crate) const NO_SLOT: u8 = 63;
+
+/// Short constant text, written with one constant-size store where it fits.
+#[derive(Clone, Debug)]
+pub(crate) struct Short {
+    text: [u8; 32],
+    len: usize,
+    long: Box<[u8]>,
+}
+
+impl Short {
+    /// Prepares `text`.
+    pub fn new(text: &[u8]) -> Self {
+        let mut short = Self { text: [0; 32], len: text.len(), long: Box::default() };
+        match short.text.get_mut(..text.len()) {
+            Some(start) => start.copy_from_slice(text),
+            None => short.long = text.into(),
+        }
+        short
+    }
+
+    /// Writes it.
+    #[inline(always)]
+    pub fn put(&self, out: &mut Out) {
+        if self.len <= 32 {
+            out.pad(&self.text, self.len);
+        } else {
+            out.exact(&self.long);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.len.max(32)
+    }
+}
+
+/// How a column's value is written. One variant a form; parameters are in [`Cell`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// A number, as it is.
+    Integer,
+    /// BIGINT UNSIGNED as Decimal(20,0).
+    UnsignedPrecise,
+    /// true, false.
+    Bool,
+    /// Bits as little-endian bytes, `size` of them.
+    Bits,
+    /// A label by its index.
+    Enum,
+    /// Labels by a mask.
+    Set,
+    /// Java float.
+    Float,
+    /// Java double.
+    Double,
+    /// base64 of the unscaled value.
+    DecimalBase64,
+    /// The nearest double.
+    DecimalDouble,
+    /// Plain notation.
+    DecimalString,
+    /// `{"scale":n,"value":base64}`.
+    DecimalVariable,
+    /// A string in `high`'s character set.
+    Text(High),
+    /// Binary, padded with zeros to `size`.
+    Bytes(Binary),
+    /// Days.
+    Days,
+    /// ISO date.
+    IsoDate,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Nanoseconds.
+    Nanos,
+    /// ISO time or timestamp, zeros trimmed.
+    Iso,
+    /// ISO instant with exactly `digits`.
+    Zoned,
+    /// A JSON document as a string.
+    Json,
+    /// MariaDB: 16 bytes as text.
+    Uuid,
+    /// No row with this column can be written.
+    Unsupported,
+}
+
+/// One column of one table version.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    /// `,"name":`; empty if the cell is written for the key alone.
+    pub before: Short,
+    /// How its value is written.
+    pub format: Format,
+    /// Where the span of its text is remembered: its place in the key, or [`NO_SLOT`].
+    pub slot: u8,
+    /// Fractional digits of a time.
+    pub digits: u8,
+    /// Written at all (in the value, or for the key); else the walker steps over it.
+    pub wanted: bool,
+    /// Bytes of bits; width of BINARY(n).
+    pub size: u32,
+    /// Labels of ENUM and SET, escaped.
+    pub labels: Box<[Box<[u8]>]>,
+    /// What stands for NULL, for a zero date and for a column without value.
+    pub null: Short,
+    /// What stands for unchanged TOAST; none: as a column without value.
+    pub unchanged: Option<Short>,
+}
+
+/// A record key: its constant parts, in key order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Key {
+    /// `{"id":`, `,"b":`; part `i` is followed by the text in slot `i`.
+    pub parts: Vec<Short>,
+}
+
+/// All that rows of one table version need, for any source.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The version it was compiled from.
+    pub schema: Arc<TableSchema>,
+    /// Index of the topic.
+    pub topic: u32,
+    /// Cells of the value, in column order.
+    pub cells: Vec<Cell>,
+    /// Cells of the key alone, if a key column is not part of the value: such rows are walked
+    /// twice, and the second time only these are written.
+    pub outside: Option<Vec<Cell>>,
+    /// The key; no parts: none.
+    pub key: Key,
+    /// Room that a row's parts of constant size need, one image and one key.
+    pub margin: usize,
+    /// The first reason for which no row can be written.
+    pub refused: Option<String>,
+}
+
+impl Plan {
+    /// Compiles a table version. `topic`: its index.
+    pub fn compile(schema: Arc<TableSchema>, options: &EncodeOptions, topic: u32) -> Self {
+        let slot = |col: usize| {
+            let place = schema.key.iter().position(|&key| usize::from(key) == col);
+            place.map_or(NO_SLOT, |place| place.min(usize::from(NO_SLOT)) as u8)
+        };
+        let mut refused = None;
+        if schema.key.len() > KEY_COLUMNS_MAX {
+            refused = Some(format!("a key of {} columns", schema.key.len()));
+        }
+        let mut first = true;
+        let mut cells = Vec::with_capacity(schema.columns.len());
+        for (col, column) in schema.columns.iter().enumerate() {
+            let mut cell = compile_cell(column, options, slot(col));
+            if column.included {
+                let comma = if first { "" } else { "," };
+                let mut before = format!("{comma}\"").into_bytes();
+                before.extend(escaped(&column.name));
+                before.extend(b"\":");
+                cell.before = Short::new(&before);
+                first = false;
+                if let (ColumnType::Unsupported { name }, None) = (&column.ty, &refused) {
+                    refused = Some(format!("column {:?} has type {name}", column.name));
+                }
+                if let (ColumnType::Text { charset: Charset::Other(id), .. }, None) =
+                    (&column.ty, &refused)
+                {
+                    refused = Some(format!(
+                        "column {:?} has a character set that is not decoded (collation id {id})",
+                        column.name
+                    ));
+                }
+            }
+            cell.wanted = column.included;
+            cells.push(cell);
+        }
+        let key_outside = schema.key.iter().any(|&col| {
+            schema.columns.get(usize::from(col)).is_some_and(|column| !column.included)
+        });
+        let outside = key_outside.then(|| {
+            let mut cells = cells.clone();
+            for cell in &mut cells {
+                cell.wanted = cell.slot != NO_SLOT;
+                cell.before = Short::new(b"");
+            }
+            cells
+        });
+        let key = Key { parts: key_parts(&schema) };
+        let margin = margin(&cells) + key.parts.iter().map(Short::len).sum::<usize>() + 256;
+        Self { schema, topic, cells, outside, key, margin, refused }
+    }
+}
+
+fn key_parts(schema: &TableSchema) -> Vec<Short> {
+    let part = |(i, &col): (usize, &u16)| {
+        let name = schema.columns.get(usize::from(col)).map_or("", |column| &column.name);
+        let mut text = if i == 0 { b"{\"".to_vec() } else { b",\"".to_vec() };
+        text.extend(escaped(name));
+        text.extend(b"\":");
+        Short::new(&text)
+    };
+    schema.key.iter().enumerate().map(part).collect()
+}
+
+/// The most that the cells' parts of constant size take.
+fn margin(cells: &[Cell]) -> usize {
+    let scalar = NUMBER_BYTES_MAX.max(TEMPORAL_BYTES_MAX).max(64);
+    let labels = |cell: &Cell| cell.labels.iter().map(|label| label.len() + 1).sum::<usize>();
+    let of = |cell: &Cell| {
+        let constant = cell.null.len().max(cell.unchanged.as_ref().map_or(0, Short::len));
+        cell.before.len() + constant.max(scalar).max(labels(cell)) + 8
+    };
+    cells.iter().map(of).sum()
+}
+
+fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
+    let (digits, size, labels) = match &column.ty {
+        ColumnType::Time { digits }
+        | ColumnType::TimeTz { digits }
+        | ColumnType::DateTime { digits }
+        | ColumnType::Timestamp { digits } => (*digits, 0, None),
+        ColumnType::Bytes { fixed, .. } => (0, fixed.unwrap_or(0), None),
+        ColumnType::Bit { bits } => (0, u32::from(bits.div_ceil(8)), None),
+        ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } => (0, 0, Some(labels)),
+        _ => (0, 0, None),
+    };
+    let labels = labels.into_iter().flat_map(|labels| labels.iter());
+    let mut cell = Cell {
+        before: Short::new(b""),
+        format: format_of(&column.ty, options),
+        slot,
+        digits,
+        wanted: true,
+        size,
+        labels: labels.map(|label| escaped(label).into()).collect(),
+        null: Short::new(b"null"),
+        unchanged: None,
+    };
+    cell.null = Short::new(&null_text(column, &cell, options));
+    cell.unchanged = unchanged_text(&column.ty, options).map(|text| Short::new(&text));
+    cell
+}
+
+/// The form of a type's values under these options (ENVELOPE section 4).
+fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
+    let binary = match options.binary {
+        BinaryHandling::Bytes | BinaryHandling::Base64 => Binary::Base64,
+        BinaryHandling::Base64UrlSafe => Binary::Base64Url,
+        BinaryHandling::Hex => Binary::Hex,
+    };
+    let mode = options.time_precision.unwrap_or(match options.connector {
+        Connector::Postgres => TimePrecision::Adaptive,
+        Connector::MySql | Connector::MariaDb => TimePrecision::AdaptiveTimeMicroseconds,
+    });
+    let by_digits = |digits: u8| match digits {
+        0..=3 => Format::Millis,
+        4..=6 => Format::Micros,
+        _ => Format::Nanos,
+    };
+    let fixed_mode = |adaptive: Format| match mode {
+        TimePrecision::Adaptive | TimePrecision::AdaptiveTimeMicroseconds => adaptive,
+        TimePrecision::Microseconds => Format::Micros,
+        TimePrecision::Nanoseconds => Format::Nanos,
+        TimePrecision::Connect => Format::Millis,
+        TimePrecision::IsoString => Format::Iso,
+    };
+    match ty {
+        ColumnType::Bool | ColumnType::Bit { bits: 1 } => Format::Bool,
+        ColumnType::Bit { .. } => Format::Bits,
+        ColumnType::Int { bits: 64, unsigned: true } if options.bigint_unsigned_precise => {
+            Format::UnsignedPrecise
+        }
+        ColumnType::Int { .. } | ColumnType::Year => Format::Integer,
+        ColumnType::Float { widened: false } => Format::Float,
+        ColumnType::Float { widened: true } | ColumnType::Double => Format::Double,
+        ColumnType::Decimal { .. } => match options.decimal {
+            DecimalHandling::Precise => Format::DecimalBase64,
+            DecimalHandling::Double => Format::DecimalDouble,
+            DecimalHandling::String => Format::DecimalString,
+        },
+        ColumnType::DecimalVariable => match options.decimal {
+            DecimalHandling::Precise => Format::DecimalVariable,
+            DecimalHandling::Double => Format::DecimalDouble,
+            DecimalHandling::String => Format::DecimalString,
+        },
+        ColumnType::Text { charset: Charset::Utf8, .. } => Format::Text(High::Utf8),
+        ColumnType::Text { charset: Charset::Latin1, .. } => Format::Text(High::Latin1),
+        ColumnType::Text { charset: Charset::Other(_), .. } | ColumnType::Unsupported { .. } => {
+            Format::Unsupported
+        }
+        ColumnType::Bytes { .. } => Format::Bytes(binary),
+        ColumnType::Date if mode == TimePrecision::IsoString => Format::IsoDate,
+        ColumnType::Date => Format::Days,
+        ColumnType::Time { digits } => fixed_mode(match mode {
+            TimePrecision::AdaptiveTimeMicroseconds => Format::Micros,
+            _ => by_digits(*digits),
+        }),
+        ColumnType::DateTime { digits } => fixed_mode(by_digits(*digits)),
+        ColumnType::Timestamp { .. } => Format::Zoned,
+        ColumnType::TimeTz { .. } => Format::Iso,
+        ColumnType::Json { .. } => Format::Json,
+        ColumnType::Uuid => Format::Uuid,
+        ColumnType::Enum { .. } => Format::Enum,
+        ColumnType::Set { .. } => Format::Set,
+    }
+}
+
+/// What a NULL prints (ENVELOPE sections 0 and 2): in a nullable column the default, if the sink
+/// wants that, else null; in a column that cannot be NULL the default or the type's fallback.
+fn null_text(column: &Column, cell: &Cell, options: &EncodeOptions) -> Vec<u8> {
+    let fallback = || fallback_text(&column.ty, cell.format, options);
+    let default = || match column.default.as_ref()? {
+        DefaultValue::Placeholder => Some(fallback()),
+        DefaultValue::Text(text) => defaults::render(column, cell, text, options),
+    };
+    if !column.nullable {
+        return default().unwrap_or_else(fallback);
+    }
+    let shown = if options.replace_null_with_default { default() } else { None };
+    shown.unwrap_or_else(|| b"null".to_vec())
+}
+
+/// The value that stands in a NOT NULL column without value (ENVELOPE section 2).
+fn fallback_text(ty: &ColumnType, format: Format, options: &EncodeOptions) -> Vec<u8> {
+    let mysql = options.connector != Connector::Postgres;
+    let text = match (ty, format) {
+        (ColumnType::Decimal { scale, .. }, Format::DecimalString) if *scale > 0 => {
+            format!("\"0.{}\"", "0".repeat(usize::from(*scale)))
+        }
+        (_, Format::DecimalString) => "\"0\"".into(),
+        (ColumnType::Json { .. }, _) if mysql => "\"{}\"".into(),
+        (ColumnType::TimeTz { .. } | ColumnType::Time { .. }, Format::Iso) => {
+            "\"00:00:00Z\"".into()
+        }
+        (_, Format::Iso | Format::Zoned) => "\"1970-01-01T00:00:00Z\"".into(),
+        (_, Format::IsoDate) => "\"1970-01-01Z\"".into(),
+        (_, Format::Bool) => "false".into(),
+        (_, Format::Float | Format::Double | Format::DecimalDouble) => "0.0".into(),
+        (_, Format::DecimalBase64 | Format::UnsignedPrecise) => "\"AA==\"".into(),
+        (_, Format::DecimalVariable) => "{\"scale\":0,\"value\":\"AA==\"}".into(),
+        (_, Format::Integer | Format::Days | Format::Millis | Format::Micros | Format::Nanos) => {
+            "0".into()
+        }
+        _ => "\"\"".to_string(),
+    };
+    text.into_bytes()
+}
+
+/// What stands for unchanged TOAST in a column of this type (ENVELOPE section 4); none: as a
+/// column without value.
+fn unchanged_text(ty: &ColumnType, options: &EncodeOptions) -> Option<Vec<u8>> {
+    let placeholder = options.unavailable_value_placeholder.as_bytes();
+    let mut out = Out::new(Vec::new(), 0, 64);
+    let mut padded = placeholder.to_vec();
+    padded.resize(placeholder.len() + 64, 0);
+    match (ty, options.binary) {
+        (ColumnType::Text { .. } | ColumnType::Json { .. }, _)
+        | (ColumnType::Bytes { .. }, BinaryHandling::Hex) => {
+            put_string(&mut out, &padded, 0, placeholder.len(), High::Utf8);
+        }
+        (ColumnType::Bytes { .. }, _) => put_binary(&mut out, placeholder, 0, Binary::Base64),
+        _ => return None,
+    }
+    let (buf, end) = out.finish();
+    Some(buf[..end].to_vec())
+}
+
+/// The connector's own word for the source, and which rules hold.
+pub(crate) fn connector_name(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::MySql => "mysql",
+        SourceKind::MariaDb => "mariadb",
+        SourceKind::Postgres => "postgresql",
+    }
+}

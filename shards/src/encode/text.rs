@@ -1,0 +1,413 @@
+//! The output cursor of the row path, and text in it: JSON strings, base64, hex.
+//!
+//! Enters: cells as spans of a segment. Leaves: JSON text at the end of a batch's arena.
+//! Keeps: the cursor lives in registers (nothing that is not inlined takes its address, see
+//! [`Out::cold`]); text is written with a constant size and advanced by its length; room is asked
+//! for once a row and once per cell of variable length, never per write. Escapes are those of
+//! ENVELOPE section 0: `"` `\` `\b\t\n\f\r`, other bytes < 0x20 as `\u00XX`, all else raw UTF-8.
+
+use crate::limits::BATCH_BYTES_MAX;
+
+/// Bytes that one `pad` may write past what it keeps.
+pub(crate) const OVERRUN: usize = 64;
+/// A text cell is escaped in steps of this many bytes, so that room for the worst case stays small.
+const STEP: usize = 1024;
+/// The arena of one batch never grows beyond this; a row that wants more is Definite.
+pub(crate) const ARENA_BYTES_MAX: usize = 2 << 30;
+
+/// Where the text being written ends: `buf[..at]` counts, `buf[at..]` is room.
+///
+/// `margin` is the room that a row's cells of constant size need altogether; whoever writes a cell
+/// of variable length asks with [`Out::ensure`] for its own worst case on top of it.
+#[derive(Default)]
+pub(crate) struct Out {
+    buf: Vec<u8>,
+    at: usize,
+    margin: usize,
+}
+
+impl Out {
+    /// Writes from `at` on, keeping `margin` bytes of room at all times.
+    pub fn new(buf: Vec<u8>, at: usize, margin: usize) -> Self {
+        let mut out = Self { buf, at, margin };
+        out.ensure(0);
+        out
+    }
+
+    /// The buffer and where its text ends.
+    pub fn finish(self) -> (Vec<u8>, usize) {
+        (self.buf, self.at)
+    }
+
+    /// Where the text ends.
+    #[inline(always)]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to an earlier end.
+    #[inline(always)]
+    pub fn rewind(&mut self, at: usize) {
+        debug_assert!(at <= self.at);
+        self.at = at;
+    }
+
+    /// Text already written.
+    #[inline(always)]
+    pub fn written(&self, from: usize, to: usize) -> &[u8] {
+        &self.buf[from..to]
+    }
+
+    /// Makes room for `len` bytes beside the margin.
+    #[inline(always)]
+    pub fn ensure(&mut self, len: usize) {
+        if self.buf.len() - self.at < len + self.margin + OVERRUN {
+            self.cold(|out| out.grow(len));
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        let wanted = self.at + len + self.margin + OVERRUN;
+        let roomy = wanted.max(BATCH_BYTES_MAX * 5 / 4);
+        self.buf.reserve_exact(roomy - self.buf.len());
+        self.buf.resize(roomy, 0);
+    }
+
+    /// Writes `N` bytes and keeps `len` of them: a constant size is one or two vector moves.
+    #[inline(always)]
+    pub fn pad<const N: usize>(&mut self, text: &[u8; N], len: usize) {
+        self.buf[self.at..self.at + N].copy_from_slice(text);
+        self.at += len;
+    }
+
+    /// Writes text of any length; there must be room.
+    #[inline(always)]
+    pub fn exact(&mut self, text: &[u8]) {
+        self.buf[self.at..self.at + text.len()].copy_from_slice(text);
+        self.at += text.len();
+    }
+
+    /// Writes one byte.
+    #[inline(always)]
+    pub fn byte(&mut self, byte: u8) {
+        self.buf[self.at] = byte;
+        self.at += 1;
+    }
+
+    /// Copies text that was already written: a key column, a position that stands twice.
+    #[inline(always)]
+    pub fn again(&mut self, at: usize, len: usize) {
+        if len <= 32 && at + 32 <= self.buf.len() {
+            let mut text = [0u8; 32];
+            text.copy_from_slice(&self.buf[at..at + 32]);
+            return self.pad(&text, len);
+        }
+        self.ensure(len);
+        self.buf.copy_within(at..at + len, self.at);
+        self.at += len;
+    }
+
+    /// Runs code that is not inlined without giving it the cursor's own address: the cursor moves
+    /// out and back by value. Otherwise every later write would wait for a store (+15 %).
+    #[inline(always)]
+    pub fn cold(&mut self, f: impl FnOnce(&mut Self)) {
+        let mut moved =
+            Self { buf: std::mem::take(&mut self.buf), at: self.at, margin: self.margin };
+        f(&mut moved);
+        *self = moved;
+    }
+}
+
+/// `seg[at..at + N]` as an array, if there.
+#[inline(always)]
+pub(crate) fn load<const N: usize>(seg: &[u8], at: usize) -> Option<&[u8; N]> {
+    seg.get(at..)?.first_chunk()
+}
+
+/// Top bits that make bytes behind a string's end harmless in the test for escapes.
+const BEHIND: [u8; 32] = {
+    let (mut table, mut i) = ([0x80; 32], 0);
+    while i < 16 {
+        (table[i], i) = (0, i + 1);
+    }
+    table
+};
+
+/// What bytes above 0x7F of a text cell are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum High {
+    /// UTF-8; what is not valid becomes U+FFFD.
+    Utf8,
+    /// windows-1252 (MySQL's latin1).
+    Latin1,
+}
+
+/// Writes `seg[at..at + len]` as a JSON string, 16 bytes a step: a step is copied first and kept if
+/// it is clean, else redone by bytes. Loads run past the cell, where they find anything; `BEHIND`
+/// masks it. Bytes above 0x7F are only noticed; then the whole cell is looked at again.
+#[inline(always)]
+pub(crate) fn put_string(out: &mut Out, seg: &[u8], at: usize, len: usize, high: High) {
+    let start = out.at;
+    out.byte(b'"');
+    let end = at + len;
+    let (mut from, mut seen) = (at, 0u8);
+    if len <= STEP {
+        out.ensure(6 * len);
+    }
+    while from < end {
+        let len = (end - from).min(16);
+        let (Some(step), Some(behind)) = (load::<16>(seg, from), load::<16>(&BEHIND, 16 - len))
+        else {
+            return out.cold(|out| transcode(out, start, seg, at, end - at, high));
+        };
+        let dirty = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+        let pairs = step.iter().zip(behind);
+        let bad = pairs.clone().fold(false, |bad, (&b, &k)| bad | dirty(b | k));
+        seen |= pairs.fold(0, |seen, (&b, &k)| seen | (b & !k));
+        if end - at > STEP {
+            out.ensure(6 * 16);
+        }
+        if bad {
+            out.cold(|out| step.iter().take(len).for_each(|&b| put_escaped(out, b)));
+        } else {
+            out.pad(step, len);
+        }
+        from += 16;
+    }
+    if seen & 0x80 != 0 {
+        out.cold(|out| check_high(out, start, seg, at, end - at, high));
+        return;
+    }
+    out.byte(b'"');
+}
+
+/// One byte with its JSON escape.
+pub(crate) fn put_escaped(out: &mut Out, byte: u8) {
+    let hex = |n: u8| b"0123456789ABCDEF"[usize::from(n & 15)];
+    match byte {
+        b'"' | b'\\' => out.pad(&[b'\\', byte], 2),
+        0..0x20 => match b"btn_fr".get(usize::from(byte.wrapping_sub(8))) {
+            Some(&letter) if letter != b'_' => out.pad(&[b'\\', letter], 2),
+            _ => out.pad(&[b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte)], 6),
+        },
+        _ => out.byte(byte),
+    }
+}
+
+/// The cell holds bytes above 0x7F: valid UTF-8 stands as written, anything else is redone.
+#[cold]
+fn check_high(out: &mut Out, start: usize, seg: &[u8], at: usize, len: usize, high: High) {
+    let valid = high == High::Utf8
+        && seg.get(at..at + len).is_some_and(|cell| std::str::from_utf8(cell).is_ok());
+    if valid {
+        return out.byte(b'"');
+    }
+    transcode(out, start, seg, at, len, high);
+}
+
+/// The slow way for a whole cell, from its opening quote on.
+#[cold]
+fn transcode(out: &mut Out, start: usize, seg: &[u8], at: usize, len: usize, high: High) {
+    out.rewind(start);
+    let cell = seg.get(at..at + len).unwrap_or_default();
+    out.byte(b'"');
+    match high {
+        High::Latin1 => {
+            for piece in cell.chunks(STEP) {
+                out.ensure(6 * piece.len());
+                for &byte in piece {
+                    put_latin1(out, byte);
+                }
+            }
+        }
+        High::Utf8 => {
+            for chunk in cell.utf8_chunks() {
+                for piece in chunk.valid().as_bytes().chunks(STEP) {
+                    out.ensure(6 * piece.len());
+                    piece.iter().for_each(|&byte| put_escaped(out, byte));
+                }
+                if !chunk.invalid().is_empty() {
+                    out.ensure(3);
+                    out.exact("\u{FFFD}".as_bytes());
+                }
+            }
+        }
+    }
+    out.ensure(1);
+    out.byte(b'"');
+}
+
+fn put_latin1(out: &mut Out, byte: u8) {
+    if byte < 0x80 {
+        return put_escaped(out, byte);
+    }
+    let character = match WINDOWS_1252.get(usize::from(byte - 0x80)) {
+        Some(&character) => character,
+        None => char::from(byte),
+    };
+    out.exact(character.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Code points of 0x80 to 0x9F by WHATWG's windows-1252: the five holes are themselves, as the
+/// MySQL server itself converts latin1 to utf8mb4.
+const WINDOWS_1252: [char; 32] = [
+    '\u{20AC}', '\u{81}', '\u{201A}', '\u{192}', '\u{201E}', '\u{2026}', '\u{2020}', '\u{2021}',
+    '\u{2C6}', '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8D}', '\u{17D}', '\u{8F}',
+    '\u{90}', '\u{2018}', '\u{2019}', '\u{201C}', '\u{201D}', '\u{2022}', '\u{2013}', '\u{2014}',
+    '\u{2DC}', '\u{2122}', '\u{161}', '\u{203A}', '\u{153}', '\u{9D}', '\u{17E}', '\u{178}',
+];
+
+/// Escapes text that is already UTF-8 into a `Vec`, without quotes. For plans, not for rows.
+pub(crate) fn escaped(text: &str) -> Vec<u8> {
+    let mut out = Out::new(Vec::new(), 0, 0);
+    out.ensure(6 * text.len());
+    text.bytes().for_each(|byte| put_escaped(&mut out, byte));
+    let (mut buf, end) = out.finish();
+    buf.truncate(end);
+    buf.shrink_to_fit();
+    buf
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The text forms of binary data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binary {
+    /// Standard base64, padded.
+    Base64,
+    /// base64 with `-` and `_`, padded.
+    Base64Url,
+    /// Lower-case hex.
+    Hex,
+}
+
+/// Writes `data` followed by zero bytes up to `width` as a JSON string.
+pub(crate) fn put_binary(out: &mut Out, data: &[u8], width: usize, form: Binary) {
+    let len = data.len().max(width);
+    out.ensure(2 + 2 * len + 4);
+    out.byte(b'"');
+    match form {
+        Binary::Hex => {
+            let hex = |n: u8| b"0123456789abcdef"[usize::from(n & 15)];
+            data.iter().for_each(|&b| out.pad(&[hex(b >> 4), hex(b)], 2));
+            (data.len()..len).for_each(|_| out.pad(b"00", 2));
+        }
+        Binary::Base64 => put_base64(out, data, len, BASE64),
+        Binary::Base64Url => put_base64(out, data, len, BASE64_URL),
+    }
+    out.byte(b'"');
+}
+
+fn put_base64(out: &mut Out, data: &[u8], len: usize, alphabet: &[u8; 64]) {
+    let four = |bits: u32| {
+        let letter = |shift: u32| alphabet[(bits >> shift & 63) as usize];
+        [letter(18), letter(12), letter(6), letter(0)]
+    };
+    let (threes, rest) = data.as_chunks::<3>();
+    for &[a, b, c] in threes {
+        out.pad(&four(u32::from_be_bytes([0, a, b, c])), 4);
+    }
+    let mut done = 3 * threes.len();
+    let mut rest = rest.iter();
+    while done < len {
+        let mut byte = || rest.next().copied().unwrap_or(0);
+        let mut text = four(u32::from_be_bytes([0, byte(), byte(), byte()]));
+        if len - done < 3 {
+            text[3] = b'=';
+        }
+        if len - done < 2 {
+            text[2] = b'=';
+        }
+        out.pad(&text, 4);
+        done += 3;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `f` writes into an empty cursor.
+    pub(crate) fn text(f: impl FnOnce(&mut Out)) -> String {
+        let mut out = Out::new(Vec::new(), 0, 256);
+        f(&mut out);
+        let (buf, end) = out.finish();
+        String::from_utf8(buf[..end].to_vec()).expect("UTF-8")
+    }
+
+    fn string(cell: &[u8], high: High) -> String {
+        let mut seg = b"\x01\"".to_vec();
+        seg.extend_from_slice(cell);
+        seg.extend_from_slice(&[0x01; 64]);
+        text(|out| put_string(out, &seg, 2, cell.len(), high))
+    }
+
+    #[test]
+    fn strings_escape_what_json_must_and_nothing_else() {
+        // Goal: ENVELOPE section 0 to the byte. Method: every ASCII byte at every place of a
+        // 40-byte string, against serde_json after its lower-case \u is made upper-case.
+        for byte in 0..0x80u8 {
+            for place in 0..40 {
+                let mut cell = vec![b'x'; 40];
+                cell[place] = byte;
+                let plain = std::str::from_utf8(&cell).expect("ASCII");
+                let mut wanted = serde_json::to_string(plain).expect("a string");
+                if byte < 0x20 {
+                    let lower = format!("\\u{byte:04x}");
+                    wanted = wanted.replace(&lower, &format!("\\u{byte:04X}"));
+                }
+                assert_eq!(string(&cell, High::Utf8), wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn strings_of_every_length_end_where_they_end() {
+        // Goal: masked bytes behind a string never leak and never cost it bytes. Method: lengths
+        // around the step sizes, the bytes behind are quotes and controls.
+        for len in (0..70).chain([1023, 1024, 1025, 5000]) {
+            let cell: Vec<u8> = (0..len).map(|i| b'a' + (i % 26) as u8).collect();
+            let wanted = format!("\"{}\"", String::from_utf8_lossy(&cell));
+            assert_eq!(string(&cell, High::Utf8), wanted);
+        }
+    }
+
+    #[test]
+    fn high_bytes_are_utf8_or_windows_1252_and_never_invalid_json() {
+        // Goal: character sets are decoded, broken UTF-8 cannot break a consumer. Method: known pairs.
+        assert_eq!(string("héllo €\n".as_bytes(), High::Utf8), "\"héllo €\\n\"");
+        assert_eq!(string(b"a\xffb\"", High::Utf8), "\"a\u{FFFD}b\\\"\"");
+        assert_eq!(string(b"\xe4\x80\x9f\"", High::Latin1), "\"ä€Ÿ\\\"\"");
+        let long: Vec<u8> = b"\xe9".repeat(3000);
+        assert_eq!(string(&long, High::Latin1), format!("\"{}\"", "é".repeat(3000)));
+        assert_eq!(
+            string("é".repeat(900).as_bytes(), High::Utf8),
+            format!("\"{}\"", "é".repeat(900))
+        );
+    }
+
+    #[test]
+    fn a_string_at_the_very_end_of_its_slice_is_read_by_bytes() {
+        // Goal: no panic without readable bytes behind a cell. Method: a slice that ends with it.
+        let seg = b"abc\"";
+        assert_eq!(text(|out| put_string(out, seg, 0, 4, High::Utf8)), "\"abc\\\"\"");
+    }
+
+    #[test]
+    fn binary_forms_with_zero_padding() {
+        // Goal: base64, its URL-safe form and hex, with BINARY(n)'s zeros. Method: RFC 4648 values.
+        let form = |data: &[u8], width, form| text(|out| put_binary(out, data, width, form));
+        for (data, wanted) in
+            [("", "\"\""), ("f", "\"Zg==\""), ("fo", "\"Zm8=\""), ("foobar", "\"Zm9vYmFy\"")]
+        {
+            assert_eq!(form(data.as_bytes(), 0, Binary::Base64), wanted);
+        }
+        assert_eq!(form(&[0xfb, 0xff], 0, Binary::Base64), "\"+/8=\"");
+        assert_eq!(form(&[0xfb, 0xff], 0, Binary::Base64Url), "\"-_8=\"");
+        assert_eq!(form(b"a", 5, Binary::Base64), "\"YQAAAAA=\"");
+        assert_eq!(form(b"abcd", 8, Binary::Base64), "\"YWJjZAAAAAA=\"");
+        assert_eq!(form(&[0xab, 1], 3, Binary::Hex), "\"ab0100\"");
+    }
+}
