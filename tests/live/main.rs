@@ -1,0 +1,8 @@
+//! Live tests: the shipped binary against real servers in private folders, stopped by pid.
+//!
+//! Each test owns its server, its ports and its folders, so that tests run side by side. Waiting
+//! is for a condition with a deadline, never for a time.
+
+mod pipe;
+mod records;
+mod server;
