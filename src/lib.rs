@@ -4,6 +4,7 @@ pub mod check;
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod pipeline;
 pub mod progress;
 pub mod runtime;
 pub mod sink;

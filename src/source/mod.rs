@@ -4,11 +4,16 @@
 //! Keeps: nothing is told to the server as flushed before its checkpoint is durable
 //! (`ReaderContext::flushed`); full rings make the reader wait, and waiting reaches the socket.
 
+pub mod context;
+
 use std::collections::BTreeMap;
 
 use penstock_protocol::frame::TableId;
 use penstock_protocol::position::Position;
 use penstock_protocol::schema::TableName;
+
+pub use self::context::ReaderContext;
+use crate::error::{Error, Result};
 
 /// Why a reader ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +24,23 @@ pub enum SourceEnd {
     CaughtUp,
     /// `initial_only`: the snapshot is routed.
     SnapshotTaken,
+}
+
+impl SourceEnd {
+    /// In a log line.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::CaughtUp => "caught up",
+            Self::SnapshotTaken => "snapshot taken",
+        }
+    }
+}
+
+/// Runs the reader of a pipeline to its end. It reconnects by itself; an error is final.
+pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
+    let kind = context.source.kind;
+    Err(Error::fatal("pipeline-source", format!("{kind:?} sources are not built yet")))
 }
 
 /// Where a run begins, from the checkpoint.

@@ -3,6 +3,10 @@
 //! Each test owns its server, its ports and its folders, so that tests run side by side. Waiting
 //! is for a condition with a deadline, never for a time.
 
+mod crash;
 mod pipe;
+mod proxy;
 mod records;
 mod server;
+mod smoke;
+mod workload;

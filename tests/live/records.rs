@@ -35,7 +35,8 @@ pub fn read(out: &Path, topic: &str) -> Vec<Record> {
         .unwrap_or_default();
     let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
     let rotated = |p: &Path| {
-        let middle = name(p)?.strip_prefix(&format!("{topic}."))?.strip_suffix(".jsonl")?.to_owned();
+        let middle =
+            name(p)?.strip_prefix(&format!("{topic}."))?.strip_suffix(".jsonl")?.to_owned();
         (middle.len() == 6).then_some(())?;
         middle.parse::<u32>().ok()
     };
@@ -47,8 +48,9 @@ pub fn read(out: &Path, topic: &str) -> Vec<Record> {
         let Ok(bytes) = std::fs::read(&file) else { continue };
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
         for line in bytes[..whole].split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
-            let value: Value = serde_json::from_slice(line)
-                .unwrap_or_else(|e| panic!("{}: {e}: {}", file.display(), String::from_utf8_lossy(line)));
+            let value: Value = serde_json::from_slice(line).unwrap_or_else(|e| {
+                panic!("{}: {e}: {}", file.display(), String::from_utf8_lossy(line))
+            });
             records.push(Record {
                 topic: value["topic"].as_str().expect("a topic").to_owned(),
                 key: value["key"].clone(),

@@ -1,0 +1,140 @@
+//! What a reader is given: its configuration, the router, the way to the shards and the
+//! coordinator, and the word of what is durable.
+//!
+//! Enters: calls of a source's reader. Leaves: frames into the rings, commit points to the
+//! coordinator. Keeps: a full ring makes the reader wait; whole transactions only are punctuated;
+//! after `finish` nothing more is routed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use penstock_protocol::position::Position;
+use penstock_protocol::schema::TableName;
+use penstock_shards::hop::{ShardInput, TableStop};
+use penstock_shards::router::{Router, RouterError, RouterOutput};
+use penstock_shards::seq::{PointId, Seq};
+
+use super::{Start, TableDirectory};
+use crate::config::{self, OnTableError};
+use crate::error::{Error, Result};
+use crate::pipeline::Notice;
+use crate::progress::ProgressSink;
+use crate::runtime::{mailbox, ring, segments, watch};
+
+/// What is durable so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flushed {
+    /// Everything before this position is in a durable checkpoint.
+    pub position: Option<Position>,
+    /// The commit point of that checkpoint.
+    pub point: PointId,
+    /// No checkpoint will follow: the reader tells the source and ends.
+    pub last: bool,
+}
+
+/// What a reader works with. It lives on the reader's core.
+pub struct ReaderContext {
+    /// The pipeline's name.
+    pub name: String,
+    /// The source as configured.
+    pub source: config::Source,
+    /// The first snapshot as configured.
+    pub snapshot: config::Snapshot,
+    /// Where to begin.
+    pub start: Start,
+    /// `--exit-when-caught-up`: end once everything committed at the start is routed.
+    pub catch_up: bool,
+    /// Numbers of tables.
+    pub tables: TableDirectory,
+    /// Takes groups and frames; `flush` and `drain` hand on what it gives.
+    pub router: Router,
+    /// Buffers for the source's bytes.
+    pub pool: Arc<segments::Pool>,
+    /// What is durable.
+    pub flushed: watch::Receiver<Flushed>,
+    /// True once the pipeline is asked to stop: read no more, then `finish`.
+    pub stop: watch::Receiver<bool>,
+    /// Progress of the snapshot.
+    pub progress: ProgressSink,
+    /// Tables that were stopped for good (HAZARDS L21): captured no more.
+    pub stopped: BTreeSet<TableName>,
+    pub(crate) rings: Vec<ring::Producer<ShardInput>>,
+    pub(crate) notices: mailbox::Sender<Notice>,
+}
+
+impl ReaderContext {
+    /// Whether rows of this table are wanted.
+    pub fn captured(&self, name: &TableName) -> bool {
+        !self.stopped.contains(name) && self.source.filter.table(&name.to_string())
+    }
+
+    /// Punctuates, then hands on all that the router has. Waits while a ring is full.
+    pub async fn flush(&mut self) -> Result<()> {
+        if self.flushed.has_changed() {
+            let durable = self.flushed.take();
+            self.router.handle_durable(durable.point).map_err(router_error)?;
+        }
+        self.router.flush().map_err(router_error)?;
+        self.drain().await
+    }
+
+    /// Hands on what is ready, without punctuation: inside a transaction, when
+    /// `router.pending_bytes()` grows.
+    pub async fn drain(&mut self) -> Result<()> {
+        while let Some(output) = self.router.poll().map_err(router_error)? {
+            let sent = match output {
+                RouterOutput::ToShard(shard, input) => {
+                    let ring = &mut self.rings[usize::from(shard.0)];
+                    ring.push(input).await.is_ok()
+                }
+                RouterOutput::Point(point) => self.notices.send(Notice::Point(point)).await.is_ok(),
+            };
+            if !sent {
+                return Err(ended());
+            }
+        }
+        Ok(())
+    }
+
+    /// A table that the reader cannot go on with. By `on_table_error` this ends the pipeline (the
+    /// error comes back) or records the stop in-band and captures the table no more.
+    pub async fn stop_table(
+        &mut self,
+        name: &TableName,
+        position: u64,
+        error: Error,
+    ) -> Result<()> {
+        if self.source.on_table_error == OnTableError::Fail {
+            return Err(error);
+        }
+        let stop = TableStop {
+            table: self.tables.id(name),
+            name: name.clone(),
+            seq: Seq(self.router.whole().0 + 1),
+            position,
+            reason: error.what,
+        };
+        self.stopped.insert(name.clone());
+        self.notices.send(Notice::TableStopped(stop)).await.map_err(|_| ended())
+    }
+
+    /// Ends the stream: flushes, closes the rings and waits until the last checkpoint is durable.
+    /// A source that must be told (`Flushed::position`) is told after this; it goes on answering
+    /// its server's keepalives meanwhile by running this beside them.
+    pub async fn finish(&mut self) -> Result<Flushed> {
+        self.flush().await?;
+        self.rings.clear();
+        self.notices.send(Notice::EndOfStream).await.map_err(|_| ended())?;
+        self.flushed.wait_for(|flushed| flushed.last).await.ok_or_else(ended)
+    }
+}
+
+/// A router's error as the user reads it.
+pub fn router_error(error: RouterError) -> Error {
+    Error::fatal("pipeline-router", error.to_string())
+}
+
+/// Another part of the pipeline has ended; its own error is the one that is reported.
+fn ended() -> Error {
+    Error::fatal("pipeline-ended", "the pipeline ended while its reader was at work")
+}
