@@ -253,9 +253,10 @@ fn collation(c: &mut Cursor) -> Result<u16, WireError> {
     u16::try_from(id).or_else(|_| c.invalid("collation"))
 }
 
-/// Types that have a bit in the signedness field (`Table_map_event`: `is_numeric_type`).
+/// Types that have a bit in the signedness field (`is_numeric_type`); YEAR has one, always set,
+/// as MySQL 9.7 and MariaDB 10.11 and 11.8 write it.
 fn is_numeric(code: u8) -> bool {
-    matches!(code, 0..=5 | 8 | 9 | 246)
+    matches!(code, 0..=5 | code::LONGLONG | code::INT24 | code::YEAR | code::NEWDECIMAL)
 }
 
 /// Types that have an entry in the character-set fields.

@@ -384,12 +384,14 @@ fn put_bytes(out: &mut Out, cell: &Cell, data: &[u8]) {
     match cell.format {
         Format::Uuid => {
             out.byte(b'"');
-            for (i, byte) in data.iter().take(16).enumerate() {
+            // The log strips trailing zero bytes, as of any BINARY(16).
+            for i in 0..16 {
+                let byte = data.get(i).copied().unwrap_or(0);
                 if matches!(i, 4 | 6 | 8 | 10) {
                     out.byte(b'-');
                 }
                 let hex = |n: u8| b"0123456789abcdef"[usize::from(n & 15)];
-                out.pad(&[hex(byte >> 4), hex(*byte)], 2);
+                out.pad(&[hex(byte >> 4), hex(byte)], 2);
             }
             out.byte(b'"');
         }

@@ -1,0 +1,4 @@
+//! Golden tests: bytes captured from real servers → exact envelopes.
+
+mod binlog;
+mod mysql;
