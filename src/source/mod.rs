@@ -5,12 +5,13 @@
 //! (`ReaderContext::flushed`); full rings make the reader wait, and waiting reaches the socket.
 
 pub mod context;
+pub mod postgres;
 
 use std::collections::BTreeMap;
 
 use penstock_protocol::frame::TableId;
 use penstock_protocol::position::Position;
-use penstock_protocol::schema::TableName;
+use penstock_protocol::schema::{SourceKind, TableName};
 
 pub use self::context::ReaderContext;
 use crate::error::{Error, Result};
@@ -39,8 +40,10 @@ impl SourceEnd {
 
 /// Runs the reader of a pipeline to its end. It reconnects by itself; an error is final.
 pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
-    let kind = context.source.kind;
-    Err(Error::fatal("pipeline-source", format!("{kind:?} sources are not built yet")))
+    match context.source.kind {
+        SourceKind::Postgres => postgres::run(context).await,
+        kind => Err(Error::fatal("pipeline-source", format!("{kind:?} sources are not built yet"))),
+    }
 }
 
 /// Where a run begins, from the checkpoint.

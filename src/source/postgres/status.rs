@@ -1,0 +1,168 @@
+//! Standby status updates: what tells the server that we live and what it may forget.
+//!
+//! Enters: how far the reader has read, the word of what is durable. Leaves: a status message on a
+//! timer, from a task of its own, so whether or not the reader is held up (HAZARDS H2). Keeps:
+//! "flushed" is a durable checkpoint's position, never more (invariant 4) and never less than what
+//! the slot was confirmed to already.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use futures_util::AsyncWriteExt;
+use penstock_protocol::position::Position;
+use penstock_protocol::postgres::message;
+use penstock_protocol::postgres::replication::standby_status;
+
+use crate::runtime::net::WriteHalf;
+use crate::runtime::{Task, clock, sleep, spawn_local, timeout, watch};
+use crate::source::context::Flushed;
+
+/// Longest time between two status messages.
+const EVERY: Duration = Duration::from_secs(1);
+/// While somebody waits for a keepalive.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// An idle server is asked for its position this often (HAZARDS P5).
+const ASK_IDLE_MS: u64 = 10_000;
+
+/// What the reader and the task share; both are on one core.
+#[derive(Default)]
+struct Shared {
+    /// The reader has read up to here.
+    written: Cell<u64>,
+    /// Durable, or confirmed before.
+    flushed: Cell<u64>,
+    /// Send at once.
+    urgent: Cell<bool>,
+    /// A keepalive is waited for.
+    asking: Cell<bool>,
+    /// Say good-bye.
+    closing: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Shared {
+    fn ring(&self) {
+        self.urgent.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The reader's end. Dropped, the task ends and with it the connection.
+pub struct Status {
+    shared: Rc<Shared>,
+    task: Task<()>,
+}
+
+impl Status {
+    /// Starts the task. `confirmed`: where the slot stands; `timeout_ms`: the server's
+    /// `wal_sender_timeout`, 0: none.
+    pub fn start(
+        writer: WriteHalf,
+        confirmed: u64,
+        timeout_ms: u64,
+        flushed: watch::Receiver<Flushed>,
+    ) -> Self {
+        let shared = Rc::new(Shared::default());
+        shared.written.set(confirmed);
+        shared.flushed.set(confirmed);
+        let third = Duration::from_millis(timeout_ms / 3);
+        let every = if timeout_ms == 0 { EVERY } else { EVERY.min(third) };
+        let task = spawn_local(run(writer, shared.clone(), every, flushed));
+        Self { shared, task }
+    }
+
+    /// Everything before `lsn` has been read.
+    pub fn read_to(&self, lsn: u64) {
+        self.shared.written.set(self.shared.written.get().max(lsn));
+    }
+
+    /// The server wants an answer at once.
+    pub fn answer(&self) {
+        self.shared.ring();
+    }
+
+    /// Whether keepalives are asked for often, because somebody waits for a position (HAZARDS H4).
+    pub fn ask(&self, often: bool) {
+        if self.shared.asking.replace(often) != often {
+            self.shared.ring();
+        }
+    }
+
+    /// Tells the last durable position, ends the stream and closes.
+    pub async fn close(self) {
+        self.shared.closing.set(true);
+        self.shared.ring();
+        // Bounded: a server that does not read any more is not waited for.
+        let _ = timeout(Duration::from_secs(2), self.task).await;
+    }
+}
+
+async fn run(
+    mut writer: WriteHalf,
+    shared: Rc<Shared>,
+    every: Duration,
+    flushed: watch::Receiver<Flushed>,
+) {
+    let mut out = Vec::with_capacity(64);
+    let mut asked_ms = clock::monotonic_ms();
+    loop {
+        let closing = shared.closing.get();
+        if let Some(Position::Postgres(durable)) = flushed.get().position {
+            shared.flushed.set(shared.flushed.get().max(durable.lsn));
+        }
+        let now_ms = clock::monotonic_ms();
+        let ask = shared.asking.get() || now_ms.saturating_sub(asked_ms) >= ASK_IDLE_MS;
+        if ask {
+            asked_ms = now_ms;
+        }
+        let durable = shared.flushed.get();
+        let written = shared.written.get().max(durable);
+        out.clear();
+        standby_status(&mut out, written, durable, durable, clock::now_us(), ask && !closing);
+        if closing {
+            message::copy_done(&mut out);
+            message::terminate(&mut out);
+        }
+        let sent = async {
+            writer.write_all(&out).await?;
+            writer.flush().await
+        };
+        // A broken connection is the reader's to report: it sees it too.
+        if sent.await.is_err() || closing {
+            let _ = writer.close().await;
+            return;
+        }
+        let pause = if shared.asking.get() { every.min(ASK_EVERY) } else { every };
+        let _ = timeout(pause, rung(&shared)).await;
+    }
+}
+
+/// Until somebody rings.
+async fn rung(shared: &Shared) {
+    poll_fn(|cx| {
+        if shared.urgent.replace(false) {
+            return Poll::Ready(());
+        }
+        *shared.waker.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Sleeps, or returns true at once when the pipeline is asked to stop.
+pub async fn pause(duration: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    match timeout(duration, stop.wait_for(|stop| *stop)).await {
+        Ok(Some(_)) => true,
+        // Nobody can ask any more.
+        Ok(None) => {
+            sleep(duration).await;
+            false
+        }
+        Err(_) => false,
+    }
+}
