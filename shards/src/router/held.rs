@@ -52,6 +52,8 @@ struct Spilled {
     torn: bool,
     /// Records not written yet.
     unwritten: Vec<u8>,
+    /// Size at which they are written.
+    write_bytes: usize,
     frames: u64,
 }
 
@@ -106,10 +108,10 @@ impl Held {
             if !self.memory.is_empty() && self.body_bytes * PIN_FACTOR < self.pinned_bytes {
                 self.copy_out();
             } else {
-                self.spill(store, spill_next)?;
+                self.spill(bytes_max, store, spill_next)?;
             }
         }
-        if self.spilled.as_ref().is_some_and(|spilled| spilled.unwritten.len() >= WRITE_BYTES) {
+        if self.spilled.as_ref().is_some_and(Spilled::is_full) {
             self.flush_spill(store)?;
         }
         let table = self.index_of(head.table);
@@ -160,12 +162,14 @@ impl Held {
     /// Moves everything from memory to the store.
     fn spill(
         &mut self,
+        bytes_max: usize,
         store: &mut dyn SpillStore,
         spill_next: &mut u64,
     ) -> Result<(), RouterError> {
         let id = SpillId(*spill_next);
         *spill_next += 1;
-        let mut spilled = Spilled { id, stored: 0, torn: false, unwritten: Vec::new(), frames: 0 };
+        let (unwritten, write_bytes) = (Vec::new(), WRITE_BYTES.min(bytes_max));
+        let mut spilled = Spilled { id, stored: 0, torn: false, unwritten, write_bytes, frames: 0 };
         let mut savepoints = self.savepoints.iter_mut().peekable();
         for (segment, head) in &self.memory {
             while let Some(at) = savepoints.next_if(|at| at.frames <= spilled.frames) {
@@ -176,7 +180,7 @@ impl Held {
             let table = self.table_index[&head.table];
             spill::write_record(&mut spilled.unwritten, head, table, body);
             spilled.frames += 1;
-            if spilled.unwritten.len() >= WRITE_BYTES
+            if spilled.is_full()
                 && let Err(error) = spilled.write(store)
             {
                 store.remove(id)?;
@@ -206,7 +210,7 @@ impl Held {
         spill_next: &mut u64,
     ) -> Result<(), RouterError> {
         if self.spilled.is_none() {
-            self.spill(store, spill_next)?;
+            self.spill(WRITE_BYTES, store, spill_next)?;
         }
         self.flush_spill(store)
     }
@@ -252,6 +256,10 @@ impl Held {
 }
 
 impl Spilled {
+    fn is_full(&self) -> bool {
+        self.unwritten.len() >= self.write_bytes
+    }
+
     /// Bytes, those not written yet included.
     fn end(&self) -> u64 {
         self.stored + self.unwritten.len() as u64

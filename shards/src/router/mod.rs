@@ -245,7 +245,6 @@ impl Router {
         if self.group.is_some() {
             return Err(RouterError::GroupOpen);
         }
-        let hold = hold && !self.bugs.has(Bug::RolledBackRouted);
         let mode = match self.cut.take() {
             Some((cut, streaming)) => {
                 if cut != id || hold || id == GroupId::Snapshot {
@@ -299,7 +298,7 @@ impl Router {
                 };
                 let txn = streaming.head.get_or_insert_with(head_of);
                 let through = match self.bugs.has(Bug::PunctuateInTransaction) {
-                    true => txn.seq,
+                    true => self.last,
                     false => self.whole,
                 };
                 streaming.routed += 1;
@@ -588,7 +587,11 @@ impl Router {
         }
         self.txns_since_flush = 0;
         let idle_too = !self.bugs.has(Bug::IdleShardsUnpunctuated);
-        self.open.punctuate(self.whole, idle_too, &mut self.out);
+        let through = match self.bugs.has(Bug::PunctuateInTransaction) {
+            true => self.last,
+            false => self.whole,
+        };
+        self.open.punctuate(through, idle_too, &mut self.out);
         if self.point.dirty && !self.point.blind && !self.snapshot {
             let next = NextPoint::new(PointId(self.point.id.0 + 1));
             let done = std::mem::replace(&mut self.point, next);
@@ -651,11 +654,15 @@ impl Router {
 
     /// Bytes of rows that wait here: queued for shards, or held in memory until their group's end.
     pub fn pending_bytes(&self) -> usize {
-        let held = match &self.group {
+        self.held_bytes() + self.open.bytes
+    }
+
+    /// Bytes of memory that the open group holds until its end.
+    pub fn held_bytes(&self) -> usize {
+        match &self.group {
             Some(Group { mode: Mode::Held(held), .. }) => held.memory_bytes(),
             _ => 0,
-        };
-        held + self.open.bytes
+        }
     }
 
     /// Bytes in the spill store: undecided and parked transactions. At `SPILL_BYTES_MAX` the
@@ -672,12 +679,6 @@ impl Router {
     /// True inside a group, also one that a lost connection has cut.
     pub fn in_group(&self) -> bool {
         self.group.is_some() || self.cut.is_some()
-    }
-
-    /// Takes the spill store back: for tests that crash.
-    #[doc(hidden)]
-    pub fn into_spill(self) -> Box<dyn SpillStore> {
-        self.spill
     }
 }
 

@@ -131,6 +131,8 @@ pub struct Shard<E> {
     sinks: Vec<SinkLanes>,
     /// Table stops that nobody has polled, with the encoding that met them.
     stops: VecDeque<(usize, TableStop)>,
+    /// A table has stopped inside the current input.
+    stopped_now: bool,
     error: Option<ShardError>,
     pool: Pool,
     turn: usize,
@@ -140,7 +142,9 @@ struct Table {
     name: TableName,
     /// Of its name: chooses the lane.
     hash: u64,
-    stopped: bool,
+    /// From this frame of the current input on its rows are passed over. Another encoder may be
+    /// behind that frame still: what stands before it is delivered.
+    stopped: Option<usize>,
 }
 
 /// One encoder and the batches that it fills.
@@ -216,6 +220,7 @@ impl<E: RowEncoder> Shard<E> {
             encodings,
             sinks: config.sinks.iter().map(|s| SinkLanes::new(*s, start)).collect(),
             stops: VecDeque::new(),
+            stopped_now: false,
             error: None,
             pool: Pool::new(most),
             turn: 0,
@@ -233,6 +238,11 @@ impl<E: RowEncoder> Shard<E> {
         match input {
             ShardInput::Schema(schema) => self.handle_schema(schema),
             ShardInput::Frames(batch) => {
+                if std::mem::take(&mut self.stopped_now) {
+                    for table in self.tables.iter_mut().flatten() {
+                        table.stopped = table.stopped.map(|_| 0);
+                    }
+                }
                 assert!(batch.frames.is_empty() || batch.segment.is_some(), "frames need bytes");
                 for encoding in &mut self.encodings {
                     assert!(batch.through >= encoding.received, "punctuation went back");
@@ -252,7 +262,7 @@ impl<E: RowEncoder> Shard<E> {
         if self.tables.len() <= at {
             self.tables.resize_with(at + 1, || None);
         }
-        let stopped = self.stopped.contains(&schema.name);
+        let stopped = self.stopped.contains(&schema.name).then_some(0);
         self.tables[at] =
             Some(Table { name: schema.name.clone(), hash: table_hash(&schema.name), stopped });
         for encoding in &mut self.encodings {
@@ -298,7 +308,7 @@ impl<E: RowEncoder> Shard<E> {
             let Some(segment) = &input.segment else { break };
             let table = self.tables.get(frame.head.table.0 as usize).and_then(Option::as_ref);
             let table = table.ok_or(ShardError::UnknownTable(frame.head.table))?;
-            if table.stopped {
+            if table.stopped.is_some_and(|from| self.encodings[at].cursor >= from) {
                 self.encodings[at].next_frame();
                 moved = true;
                 continue;
@@ -361,7 +371,8 @@ impl<E: RowEncoder> Shard<E> {
         if self.on_table_error == OnTableError::Fail {
             return Err(ShardError::Table(stop));
         }
-        table.stopped = true;
+        table.stopped = Some(self.encodings[encoding].cursor);
+        self.stopped_now = true;
         self.stopped.push(stop.name.clone());
         self.stops.push_back((encoding, stop));
         Ok(())
