@@ -148,9 +148,9 @@ proptest! {
     }
 
     #[test]
-    fn dates(days in prop_oneof![-2_440_588..2_147_483_647_i64 - 10_957, -800_000..800_000_i64]) {
+    fn dates(days in prop_oneof![-2_440_588..2_147_483_647 - 10_957, -800_000..800_000]) {
         // Goal: every date the server can hold. Method: a calendar that counts years.
-        let (date, era) = date_text(days);
+        let (date, era) = date_text(i64::from(days));
         prop_assert_eq!(both(&(date + era), text::date), Some(Moment::At(days)));
     }
 

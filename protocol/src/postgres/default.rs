@@ -7,7 +7,7 @@
 
 use alloc::string::{String, ToString};
 
-use super::text::{self, Moment};
+use super::text;
 use super::types::TypeEntry;
 use crate::schema::{ColumnType, DefaultValue};
 
@@ -95,7 +95,6 @@ fn first_literal(text: &str) -> Option<String> {
 fn spelled(value: String, ty: &ColumnType) -> Option<String> {
     let len = value.len();
     let seg = value.as_bytes();
-    let calendar = |moment: Option<Moment<i64>>| moment.is_some();
     let ok = match ty {
         ColumnType::Bool => {
             return Some(if value.eq_ignore_ascii_case("true") { "t" } else { "f" }.into());
@@ -106,9 +105,9 @@ fn spelled(value: String, ty: &ColumnType) -> Option<String> {
         ColumnType::Decimal { scale, .. } => return scaled(&value, usize::from(*scale)),
         ColumnType::DecimalVariable => text::decimal_scale(seg).is_some(),
         ColumnType::Int { .. } => text::is_int(seg, 0, len),
-        ColumnType::Date => calendar(text::date(seg, 0, len)),
-        ColumnType::DateTime { .. } => calendar(text::timestamp(seg, 0, len)),
-        ColumnType::Timestamp { .. } => calendar(text::timestamp_tz(seg, 0, len)),
+        ColumnType::Date => text::date(seg, 0, len).is_some(),
+        ColumnType::DateTime { .. } => text::timestamp(seg, 0, len).is_some(),
+        ColumnType::Timestamp { .. } => text::timestamp_tz(seg, 0, len).is_some(),
         ColumnType::Time { .. } => text::time(seg, 0, len).is_some(),
         ColumnType::Bit { .. } => seg.iter().all(|b| matches!(b, b'0' | b'1')),
         ColumnType::Uuid => len == 36,

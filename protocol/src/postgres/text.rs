@@ -250,20 +250,20 @@ fn date_10(text: &[u8; 10]) -> Option<i64> {
     (ok && day.wrapping_sub(1) as u64 <= 30).then(|| days(high * 100 + low, month, day))
 }
 
-/// Days since 1970-01-01.
+/// Days since 1970-01-01; the server's last date, in the year 5874897, fits.
 #[inline(always)]
-pub fn date(seg: &[u8], at: usize, len: usize) -> Option<Moment<i64>> {
+pub fn date(seg: &[u8], at: usize, len: usize) -> Option<Moment<i32>> {
     if len == 10
         && let Some(days) = date_10(load::<10>(seg, at)?)
     {
-        return Some(Moment::At(days));
+        return Some(Moment::At(days as i32)); // years 0 to 9999
     }
     date_slow(cell(seg, at, len)?)
 }
 
 #[cold]
 #[inline(never)]
-fn date_slow(text: &[u8]) -> Option<Moment<i64>> {
+fn date_slow(text: &[u8]) -> Option<Moment<i32>> {
     Some(match text {
         b"infinity" => Moment::Infinity,
         b"-infinity" => Moment::MinusInfinity,
@@ -273,7 +273,7 @@ fn date_slow(text: &[u8]) -> Option<Moment<i64>> {
             if !rest.is_empty() {
                 return None;
             }
-            Moment::At(days)
+            Moment::At(i32::try_from(days).ok()?)
         }
     })
 }

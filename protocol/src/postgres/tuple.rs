@@ -310,26 +310,19 @@ fn value<V: TextVisitor>(
         Kind::Text => visitor.text(col, seg, at, len),
         Kind::Decimal { scale } => match text::decimal_16(seg, at, len, usize::from(scale)) {
             Some(unscaled) => visitor.decimal(col, unscaled, u32::from(scale)),
-            None => return long_decimal(Some(scale), col, seg, at, len, visitor),
-        },
-        Kind::DecimalVariable => match text::decimal_free_16(seg, at, len) {
-            Some((unscaled, scale)) => visitor.decimal(col, unscaled, scale as u32),
-            None => return long_decimal(None, col, seg, at, len, visitor),
+            None => rarely(rare(kind, seg, at, len)?, col, seg, at, len, visitor),
         },
         Kind::DateTime => match text::timestamp(seg, at, len) {
             Some(Moment::At(micros)) => visitor.datetime(col, micros),
-            other => return infinite(col, at, other, visitor),
+            other => visitor.infinite(col, is_minus(at, other)?),
         },
         Kind::Timestamp => match text::timestamp_tz(seg, at, len) {
             Some(Moment::At(micros)) => visitor.timestamp(col, micros),
-            other => return infinite(col, at, other, visitor),
+            other => visitor.infinite(col, is_minus(at, other)?),
         },
         Kind::Date => match text::date(seg, at, len) {
-            Some(Moment::At(days)) => match i32::try_from(days) {
-                Ok(days) => visitor.date(col, days),
-                Err(_) => return invalid(at, "date"),
-            },
-            other => return infinite(col, at, other, visitor),
+            Some(Moment::At(days)) => visitor.date(col, days),
+            other => visitor.infinite(col, is_minus(at, other)?),
         },
         Kind::Bool => match text::bool(seg, at, len) {
             Some(value) => visitor.bool(col, value),
@@ -337,95 +330,102 @@ fn value<V: TextVisitor>(
         },
         Kind::Float | Kind::Double => match text::plain_float(seg, at, len) {
             Some(whole) => visitor.float_text(col, seg, at, len, whole),
-            None => return rare(kind, col, seg, at, len, visitor),
+            None => rarely(rare(kind, seg, at, len)?, col, seg, at, len, visitor),
         },
         Kind::Json => visitor.json_text(col, seg, at, len),
         Kind::Uuid => visitor.uuid_text(col, seg, at, len),
-        _ => return rare(kind, col, seg, at, len, visitor),
+        _ => rarely(rare(kind, seg, at, len)?, col, seg, at, len, visitor),
     }
     Ok(())
 }
 
-/// What is seldom or slow anyway: not inlined, so that the common loop stays small.
-#[inline(never)]
-fn rare<V: TextVisitor>(
-    kind: Kind,
+/// What a cell is that the common loop does not read itself. The visitor must not pass through a
+/// call that is not inlined: its cursor would leave the registers (`shards::encode::text`).
+enum Rare {
+    Float(f32),
+    Double(f64),
+    Decimal(i64, u32),
+    LongDecimal,
+    Special(DecimalSpecial),
+    Time(i64),
+    TimeTz(i64),
+    Hex,
+    Bits,
+}
+
+#[inline(always)]
+fn rarely<V: TextVisitor>(
+    rare: Rare,
     col: usize,
     seg: &[u8],
     at: usize,
     len: usize,
     visitor: &mut V,
-) -> Result<(), WireError> {
-    let Some(cell) = text::cell(seg, at, len) else { return truncated(at, at + len, seg.len()) };
-    let missing = |what| move || WireError::Invalid { offset: at, what };
-    match kind {
-        Kind::Float => visitor.float(col, text::float(cell).ok_or_else(missing("float"))?),
-        Kind::Double => visitor.double(col, text::double(cell).ok_or_else(missing("float"))?),
-        Kind::Time => {
-            visitor.time(col, text::time(seg, at, len).ok_or_else(missing("time"))?);
-        }
-        Kind::TimeTz => {
-            let micros = text::time_tz(seg, at, len);
-            visitor.time_tz(col, micros.ok_or_else(missing("time with time zone"))?);
-        }
+) {
+    match rare {
+        Rare::Float(value) => visitor.float(col, value),
+        Rare::Double(value) => visitor.double(col, value),
+        Rare::Decimal(unscaled, scale) => visitor.decimal(col, unscaled, scale),
+        Rare::LongDecimal => visitor.decimal_text(col, seg, at, len),
+        Rare::Special(special) => visitor.decimal_special(col, special),
+        Rare::Time(micros) => visitor.time(col, micros),
+        Rare::TimeTz(micros) => visitor.time_tz(col, micros),
+        Rare::Hex => visitor.bytes_hex(col, seg, at + 2, len - 2),
+        Rare::Bits => visitor.bits_text(col, seg, at, len),
+    }
+}
+
+#[inline(never)]
+fn rare(kind: Kind, seg: &[u8], at: usize, len: usize) -> Result<Rare, WireError> {
+    let Some(cell) = text::cell(seg, at, len) else {
+        return truncated(at, at.saturating_add(len), seg.len());
+    };
+    let (read, what) = match kind {
+        Kind::Float => (text::float(cell).map(Rare::Float), "float"),
+        Kind::Double => (text::double(cell).map(Rare::Double), "float"),
+        Kind::Decimal { scale } => return long_decimal(cell, at, Some(scale)),
+        Kind::DecimalVariable => match text::decimal_free_16(seg, at, len) {
+            Some((unscaled, scale)) => (Some(Rare::Decimal(unscaled, scale as u32)), ""),
+            None => return long_decimal(cell, at, None),
+        },
+        Kind::Time => (text::time(seg, at, len).map(Rare::Time), "time"),
+        Kind::TimeTz => (text::time_tz(seg, at, len).map(Rare::TimeTz), "time with time zone"),
         Kind::Bytes => {
             let hex = cell.strip_prefix(b"\\x").filter(|hex| hex.len().is_multiple_of(2));
-            if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
-                return invalid(at, "bytea, or bytea_output is not hex");
-            }
-            visitor.bytes_hex(col, seg, at + 2, len - 2);
+            let hex = hex.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+            (hex.map(|_| Rare::Hex), "bytea, or bytea_output is not hex")
         }
         Kind::Bits => {
-            if !cell.iter().all(|b| matches!(b, b'0' | b'1')) {
-                return invalid(at, "bit string");
-            }
-            visitor.bits_text(col, seg, at, len);
+            let ok = cell.iter().all(|b| matches!(b, b'0' | b'1'));
+            (ok.then_some(Rare::Bits), "bit string")
         }
-        Kind::Int => return invalid(at, "integer"),
-        _ => return invalid(at, "value of a type that is not decoded yet"),
-    }
-    Ok(())
+        Kind::Int => (None, "integer"),
+        _ => (None, "value of a type that is not decoded yet"),
+    };
+    read.ok_or(WireError::Invalid { offset: at, what })
 }
 
-/// Decimals that are long, of free scale, of another scale than the column's, or no numbers.
-#[inline(never)]
-fn long_decimal<V: TextVisitor>(
-    scale: Option<u16>,
-    col: usize,
-    seg: &[u8],
-    at: usize,
-    len: usize,
-    visitor: &mut V,
-) -> Result<(), WireError> {
-    let Some(cell) = text::cell(seg, at, len) else { return truncated(at, at + len, seg.len()) };
-    match cell {
-        b"NaN" => visitor.decimal_special(col, DecimalSpecial::NaN),
-        b"Infinity" => visitor.decimal_special(col, DecimalSpecial::Infinity),
-        b"-Infinity" => visitor.decimal_special(col, DecimalSpecial::MinusInfinity),
-        _ => match (text::decimal_scale(cell), scale) {
-            (None, _) => return invalid(at, "numeric"),
-            (Some(found), Some(scale)) if found != usize::from(scale) => {
-                return invalid(at, "numeric of another scale than its column's");
-            }
-            _ => visitor.decimal_text(col, seg, at, len),
-        },
+/// Decimals that are long, of another scale than the column's, or no numbers.
+fn long_decimal(cell: &[u8], at: usize, scale: Option<u16>) -> Result<Rare, WireError> {
+    match (cell, text::decimal_scale(cell), scale) {
+        (b"NaN", ..) => Ok(Rare::Special(DecimalSpecial::NaN)),
+        (b"Infinity", ..) => Ok(Rare::Special(DecimalSpecial::Infinity)),
+        (b"-Infinity", ..) => Ok(Rare::Special(DecimalSpecial::MinusInfinity)),
+        (_, None, _) => invalid(at, "numeric"),
+        (_, Some(found), Some(scale)) if found != usize::from(scale) => {
+            invalid(at, "numeric of another scale than its column's")
+        }
+        _ => Ok(Rare::LongDecimal),
     }
-    Ok(())
 }
 
 #[cold]
-fn infinite<V: TextVisitor>(
-    col: usize,
-    at: usize,
-    moment: Option<Moment<i64>>,
-    visitor: &mut V,
-) -> Result<(), WireError> {
+fn is_minus<T>(at: usize, moment: Option<Moment<T>>) -> Result<bool, WireError> {
     match moment {
-        Some(Moment::Infinity) => visitor.infinite(col, false),
-        Some(Moment::MinusInfinity) => visitor.infinite(col, true),
-        _ => return invalid(at, "date or timestamp, or DateStyle is not ISO"),
+        Some(Moment::Infinity) => Ok(false),
+        Some(Moment::MinusInfinity) => Ok(true),
+        _ => invalid(at, "date or timestamp, or DateStyle is not ISO"),
     }
-    Ok(())
 }
 
 #[cold]
