@@ -2,3 +2,4 @@
 
 mod binlog;
 mod mysql;
+mod postgres;

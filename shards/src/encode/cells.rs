@@ -34,6 +34,8 @@ pub(crate) enum FaultKind {
     Duration,
     /// A timestamp beyond what nanoseconds can tell.
     Nanoseconds,
+    /// NaN or infinity where neither decimals nor NULL can tell it.
+    NotANumber,
 }
 
 impl fmt::Display for FaultKind {
@@ -46,6 +48,10 @@ impl fmt::Display for FaultKind {
                 "holds a TIME outside 0 to 24 hours, which this time_precision_mode cannot tell"
             }
             Self::Nanoseconds => "holds a timestamp outside 1677 to 2262, beyond nanoseconds",
+            Self::NotANumber => {
+                "cannot be NULL and holds NaN or infinity, which decimal_handling_mode = precise \
+                 cannot tell; use string or double"
+            }
         })
     }
 }
@@ -75,7 +81,11 @@ pub(crate) struct CellWriter<'p, const SNAPSHOT: bool> {
 impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
     /// Writes one cell.
     #[inline(always)]
-    fn cell(&mut self, col: usize, write: impl FnOnce(&mut Out, &Cell) -> Result<(), FaultKind>) {
+    pub(super) fn cell(
+        &mut self,
+        col: usize,
+        write: impl FnOnce(&mut Out, &Cell) -> Result<(), FaultKind>,
+    ) {
         let Some(cell) = self.cells.get(col) else { return };
         cell.before.put(&mut self.out);
         let start = self.out.at() as u64;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use penstock_protocol::postgres::default::placeholder;
 use penstock_protocol::schema::{
     Charset, Column, ColumnType, DefaultValue, SourceKind, TableSchema,
 };
@@ -123,6 +124,8 @@ pub(crate) struct Cell {
     pub wanted: bool,
     /// Bytes of bits; width of BINARY(n).
     pub size: u32,
+    /// May be NULL.
+    pub nullable: bool,
     /// Labels of ENUM and SET, escaped.
     pub labels: Box<[Box<[u8]>]>,
     /// What stands for NULL, for a zero date and for a column without value.
@@ -253,6 +256,7 @@ fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
         digits,
         wanted: true,
         size,
+        nullable: column.nullable,
         labels: labels.map(|label| escaped(label).into()).collect(),
         null: Short::new(b"null"),
         unchanged: None,
@@ -331,6 +335,9 @@ fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
 fn null_text(column: &Column, cell: &Cell, options: &EncodeOptions) -> Vec<u8> {
     let fallback = || fallback_text(&column.ty, cell.format, options);
     let default = || match column.default.as_ref()? {
+        DefaultValue::Placeholder if options.connector == Connector::Postgres => {
+            defaults::render(column, cell, &placeholder(&column.ty), options)
+        }
         DefaultValue::Placeholder => Some(fallback()),
         DefaultValue::Text(text) => defaults::render(column, cell, text, options),
     };

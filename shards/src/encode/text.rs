@@ -300,6 +300,38 @@ pub(crate) fn put_binary(out: &mut Out, data: &[u8], width: usize, form: Binary)
     out.byte(b'"');
 }
 
+/// Writes `len` bytes that `next` gives one by one as a JSON string.
+pub(crate) fn put_binary_from(
+    out: &mut Out,
+    len: usize,
+    form: Binary,
+    mut next: impl FnMut() -> u8,
+) {
+    out.ensure(2 + 2 * len + 4);
+    out.byte(b'"');
+    match form {
+        Binary::Hex => {
+            let hex = |n: u8| b"0123456789abcdef"[usize::from(n & 15)];
+            for _ in 0..len {
+                let byte = next();
+                out.pad(&[hex(byte >> 4), hex(byte)], 2);
+            }
+        }
+        Binary::Base64 | Binary::Base64Url => {
+            let alphabet = if form == Binary::Base64 { BASE64 } else { BASE64_URL };
+            let mut left = len;
+            while left > 0 {
+                let taken = left.min(3);
+                let mut three = [0; 3];
+                three[..taken].fill_with(&mut next);
+                put_base64(out, &three[..taken], taken, alphabet);
+                left -= taken;
+            }
+        }
+    }
+    out.byte(b'"');
+}
+
 fn put_base64(out: &mut Out, data: &[u8], len: usize, alphabet: &[u8; 64]) {
     let four = |bits: u32| {
         let letter = |shift: u32| alphabet[(bits >> shift & 63) as usize];
