@@ -20,14 +20,15 @@ use futures_util::FutureExt;
 use super::oneshot::{Completer, Waiter, oneshot};
 use super::task::{Task, block_on, sleep, spawn_local, yield_now};
 use super::wake::{Here, Inbox};
-use super::{Backend, affinity};
+use super::{Backend, affinity, rouse};
 use crate::error::{Error, Result};
 
 /// Memory that a glommio executor registers with its rings, bytes. Storage I/O does not go
 /// through it here, so far less than its default of 10 MiB serves.
 const IO_MEMORY_BYTES: usize = 1 << 20;
-/// Longest time ready tasks run before a glommio executor looks at its rings again.
-const PREEMPT_MS: u64 = 1;
+/// Longest time ready tasks run before a glommio executor looks at its rings again. Not shorter:
+/// this timer is one of the causes of what `rouse` is for.
+const PREEMPT_MS: u64 = 10;
 
 /// What a core is made of.
 #[derive(Clone, Debug)]
@@ -313,7 +314,11 @@ async fn root(
     // The first sleep of a glommio executor is late by up to 23 ms: let it be this one.
     spawn_local(sleep(Duration::from_millis(1))).detach();
     ready.complete(Ok(()));
+    let rousing = (backend == Backend::IoUring).then(|| rouse::Rousing::start(&inbox));
     poll_fn(|cx| {
+        if let Some(rousing) = &rousing {
+            rousing.offer(cx.waker());
+        }
         inbox.root.register(cx.waker());
         for job in here.drain() {
             job();
@@ -331,6 +336,7 @@ async fn root(
     while TRACKED.with(|tracked| tracked.borrow().live) > 0 {
         yield_now().await;
     }
+    drop(rousing);
     drop(inbox.root.take());
     here.leave();
 }

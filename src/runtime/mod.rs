@@ -13,6 +13,7 @@ pub mod net;
 mod oneshot;
 mod probe;
 pub mod ring;
+mod rouse;
 pub mod segments;
 pub mod signal;
 mod task;

@@ -3,12 +3,14 @@
 //! executor; dropping a `Task` cancels it.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 
@@ -30,9 +32,19 @@ enum Inner<T> {
 /// Starts a task on this core. Panics outside a core (and outside a tokio `LocalSet`).
 pub fn spawn_local<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
     let caught = AssertUnwindSafe(future).catch_unwind();
-    Task(Some(match backend() {
-        Backend::IoUring => Inner::Uring(glommio::spawn_local(caught)),
-        Backend::Epoll => Inner::Epoll(tokio::task::spawn_local(caught)),
+    Task(Some(match Here::current() {
+        Some(here) if here.backend == Backend::IoUring => {
+            let inbox = here.inbox.clone();
+            Inner::Uring(glommio::spawn_local(async move {
+                let mut caught = pin!(caught);
+                poll_fn(move |cx| {
+                    inbox.polls.fetch_add(1, Ordering::Relaxed);
+                    caught.as_mut().poll(cx)
+                })
+                .await
+            }))
+        }
+        _ => Inner::Epoll(tokio::task::spawn_local(caught)),
     }))
 }
 
@@ -83,8 +95,28 @@ pub async fn sleep(duration: Duration) {
     }
 }
 
-/// Lets every other ready task of this core run once.
+/// Longest time of work between two looks of a glommio executor at its rings, if tasks yield.
+const BUSY_MAX: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// When a task of this core last yielded to the rings.
+    static YIELDED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Lets every other ready task of this core run once, and sockets and timers too if they have
+/// waited for a millisecond.
 pub async fn yield_now() {
+    if backend() == Backend::IoUring {
+        let now = Instant::now();
+        let last = YIELDED.get().unwrap_or(now);
+        if now.duration_since(last) >= BUSY_MAX {
+            YIELDED.set(Some(now));
+            // glommio looks at its rings when no task is ready: a task that yields for ever
+            // would keep them waiting for the preemption timer.
+            return sleep(Duration::from_micros(1)).await;
+        }
+        YIELDED.set(Some(last));
+    }
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Wake, Waker};
 
 use crossbeam_queue::SegQueue;
@@ -96,6 +96,8 @@ pub(super) struct Inbox {
     pub finish: AtomicBool,
     /// `Core` was dropped: cancel the spawned tasks and end.
     pub abort: AtomicBool,
+    /// Polls of the core's tasks: it grows while the core works.
+    pub polls: AtomicU64,
 }
 
 impl Inbox {
