@@ -8,11 +8,14 @@ mod help;
 mod logs;
 mod output;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config;
 use crate::error::Result;
+use crate::pipeline::{self, RunOptions};
 
 /// Change data capture: reads a database's log and streams every committed change, in order, in
 /// Debezium's envelope.
@@ -29,6 +32,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run pipelines until SIGTERM or SIGINT; a second signal stops at once
+    Run {
+        /// Configuration files, or folders of them
+        #[arg(required = true, value_name = "CONFIG")]
+        configs: Vec<PathBuf>,
+        /// End once everything that is committed now is delivered and checkpointed
+        #[arg(long)]
+        exit_when_caught_up: bool,
+    },
     /// Explain a command, or the code of an error
     Help {
         /// A command, or a code such as pg-wal-level
@@ -57,6 +69,10 @@ pub fn main() -> ExitCode {
 
 fn act(command: Command) -> Result<u8> {
     match command {
+        Command::Run { configs, exit_when_caught_up } => {
+            let pipelines = config::load(&configs)?;
+            Ok(pipeline::run_all(pipelines, RunOptions { exit_when_caught_up }))
+        }
         Command::Help { topic } => help::help(topic.as_deref(), &mut Arguments::command()),
         Command::Completions { shell } => {
             completions::completions(shell, &mut Arguments::command());

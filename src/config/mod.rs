@@ -204,6 +204,17 @@ pub enum SinkKind {
     Null,
 }
 
+impl SinkKind {
+    /// `sink.kind`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::File { .. } => "file",
+            Self::Null => "null",
+        }
+    }
+}
+
 /// Where the work runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {

@@ -4,12 +4,22 @@
 //! alone and says why; the process ends when all have ended. A stop is a drain: stop reading,
 //! seal, await acks, checkpoint, tell the source (HAZARDS H9), within `DRAIN_MAX`.
 
+mod coordinate;
+mod launch;
+mod shard;
+
+use std::io::IsTerminal;
 use std::time::Duration;
 
-use penstock_shards::hop::{CommitPoint, ShardProgress, TableStop};
-use penstock_shards::seq::{ShardId, SinkId};
+use self::launch::{Roles, Running};
 
-use crate::error::Result;
+use penstock_shards::hop::{CommitPoint, ShardProgress, TableStop};
+use penstock_shards::seq::SinkId;
+
+use crate::config;
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::runtime::{self, Core, CoreConfig, affinity, signal};
 use crate::source::SourceEnd;
 
 /// Longest time from the request to stop to the end of the process.
@@ -35,9 +45,73 @@ pub(crate) enum Notice {
     /// From a shard or the reader.
     TableStopped(TableStop),
     /// From a shard's task: `Ok` when its ring is closed and all is acknowledged.
-    ShardEnded(ShardId, Result<()>),
+    ShardEnded(Result<()>),
     /// From a sink's thread.
     SinkEnded(SinkId, Result<()>),
     /// A task panicked or was cancelled.
     Died(&'static str),
+}
+
+/// Runs pipelines to their end; returns the exit status: 0 if all ended well, else 1 (2 for usage).
+pub fn run_all(pipelines: Vec<config::Pipeline>, options: RunOptions) -> u8 {
+    match start_all(pipelines, options) {
+        Ok((running, cores)) => {
+            let ends = running.into_iter().map(|end| report(end.and_then(Running::join)));
+            let status = ends.max().unwrap_or(0);
+            // a reader that did not say goodbye in time is cancelled with its core
+            drop(cores);
+            status
+        }
+        Err(error) => report(Err(error)),
+    }
+}
+
+/// Launches the cores, then every pipeline. A pipeline that cannot start is an error of its own.
+fn start_all(
+    pipelines: Vec<config::Pipeline>,
+    options: RunOptions,
+) -> Result<(Vec<Result<Running>>, Vec<Core>)> {
+    let stop = signal::install()
+        .map_err(|e| Error::fatal("runtime-signals", format!("signals cannot be handled: {e}")))?;
+    let plan = plan(&pipelines)?;
+    let cores: Vec<Core> = plan.cores.into_iter().map(Core::launch).collect::<Result<_>>()?;
+    let progress = Progress::new(std::io::stderr().is_terminal());
+    let mut running = vec![];
+    for (pipeline, roles) in pipelines.into_iter().zip(plan.roles) {
+        let sink = progress.pipeline(&pipeline.name);
+        running.push(launch::start(pipeline, &cores, &roles, options, stop.clone(), sink));
+    }
+    Ok((running, cores))
+}
+
+fn report(ended: Result<()>) -> u8 {
+    let Err(error) = ended else { return 0 };
+    eprintln!("{error}");
+    error.exit_status()
+}
+
+/// Cores to launch, and the roles of each pipeline on them.
+struct Plan {
+    cores: Vec<CoreConfig>,
+    roles: Vec<Roles>,
+}
+
+/// The first pipeline's `[runtime]` speaks for the process.
+fn plan(pipelines: &[config::Pipeline]) -> Result<Plan> {
+    let runtime = pipelines.first().map(|p| &p.runtime);
+    let probe = runtime::choose(runtime.and_then(|r| r.backend))?;
+    let cpus = affinity::get().map(|cpus| cpus.len()).unwrap_or(1);
+    let cores = (0..cpus)
+        .map(|n| CoreConfig {
+            backend: probe.backend,
+            cpu: None,
+            name: format!("penstock-core{n}"),
+        })
+        .collect();
+    let shards: Vec<usize> = if cpus == 1 { vec![0] } else { (1..cpus).collect() };
+    let roles = pipelines
+        .iter()
+        .map(|_| Roles { reader: 0, coordinator: 0, shards: shards.clone() })
+        .collect();
+    Ok(Plan { cores, roles })
 }

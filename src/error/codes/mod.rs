@@ -7,6 +7,7 @@ mod config;
 mod my;
 mod net;
 mod pg;
+mod pipeline;
 mod runtime;
 mod sink;
 mod state;
@@ -32,6 +33,7 @@ pub const AREAS: &[(&str, &[Code])] = &[
     ("my", my::CODES),
     ("net", net::CODES),
     ("pg", pg::CODES),
+    ("pipeline", pipeline::CODES),
     ("runtime", runtime::CODES),
     ("sink", sink::CODES),
     ("state", state::CODES),
