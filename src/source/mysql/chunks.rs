@@ -1,0 +1,179 @@
+//! The socket, read straight into pooled segments and framed there.
+//!
+//! Enters: a wire on which the server streams (a dump, or rows of a query). Leaves: frozen segments
+//! and the spans of the whole packets' payloads in them. Keeps: a payload is copied only if a
+//! segment's end cuts it; one that no segment holds gets its own buffer, up to `ROW_BYTES_MAX`
+//! (HAZARDS H5); sequence numbers are dense.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::io::AsyncReadExt;
+use penstock_protocol::cursor::WireError;
+use penstock_protocol::mysql::packet::{HEAD_BYTES, PacketHead};
+use penstock_shards::limits::ROW_BYTES_MAX;
+use penstock_shards::segment::Segment;
+
+use super::errors;
+use crate::error::{Error, Result};
+use crate::runtime::net::{Endpoint, Wire};
+use crate::runtime::segments::{Buffer, Pool};
+use crate::runtime::timeout;
+
+/// Reads packets in chunks.
+pub struct Chunks {
+    wire: Wire,
+    pool: Arc<Pool>,
+    endpoint: Endpoint,
+    /// Being filled; none between two chunks.
+    buffer: Option<Buffer>,
+    filled: usize,
+    /// Bytes behind the last chunk's last whole packet.
+    rest: Vec<u8>,
+    seq: u8,
+    /// How long the server may be silent; none: for ever (keepalive finds a dead one).
+    silence_max: Option<Duration>,
+}
+
+impl Chunks {
+    /// Takes over a wire: `rest` was read from it already, the next packet has number `seq`.
+    pub fn new(
+        wire: Wire,
+        rest: Vec<u8>,
+        seq: u8,
+        pool: Arc<Pool>,
+        endpoint: Endpoint,
+        silence_max: Option<Duration>,
+    ) -> Self {
+        Self { wire, pool, endpoint, buffer: None, filled: 0, rest, seq, silence_max }
+    }
+
+    /// The wire, once the last packet of an answer was in the last chunk.
+    pub fn into_wire(self) -> Wire {
+        self.wire
+    }
+
+    /// Waits for at least one whole packet; `spans` becomes the payloads, in order. May wait for
+    /// a segment: the caller has handed on what it holds.
+    ///
+    /// # Errors
+    /// Transient when the connection ends, is silent for too long or is out of step; Definite for
+    /// a payload beyond `ROW_BYTES_MAX`. The wire is of no use then.
+    pub async fn next(&mut self, spans: &mut Vec<Range<usize>>) -> Result<Arc<Segment>> {
+        spans.clear();
+        let mut buffer = match self.buffer.take() {
+            Some(buffer) => buffer,
+            None => {
+                let mut buffer = self.pool.take().await;
+                // What was read ahead at login is far smaller than a segment, and so is a tail.
+                let Some(front) = buffer.get_mut(..self.rest.len()) else {
+                    return Err(errors::unexpected("bytes before the stream"));
+                };
+                front.copy_from_slice(&self.rest);
+                self.filled = self.rest.len();
+                buffer
+            }
+        };
+        loop {
+            let end = self.frame(&buffer, spans)?;
+            if !spans.is_empty() {
+                self.rest.clear();
+                self.rest.extend_from_slice(&buffer[end..self.filled]);
+                return Ok(buffer.freeze(end));
+            }
+            if let Some(head) = PacketHead::parse(&buffer[..self.filled])
+                && (head.continued() || HEAD_BYTES + head.len > buffer.capacity())
+            {
+                return self.oversize(&buffer, head, spans).await;
+            }
+            let room = self.filled..buffer.capacity();
+            let got = read(&mut self.wire, &mut buffer[room], self.silence_max).await;
+            self.filled += got.map_err(|e| errors::lost(&self.endpoint, &e))?;
+        }
+    }
+
+    /// Finds whole packets; returns where the first incomplete one starts.
+    fn frame(&mut self, buffer: &[u8], spans: &mut Vec<Range<usize>>) -> Result<usize> {
+        let mut at = 0;
+        while let Some(head) = PacketHead::parse(&buffer[at..self.filled]) {
+            let end = at + HEAD_BYTES + head.len;
+            if head.continued() || end > self.filled {
+                break;
+            }
+            self.check_seq(head)?;
+            spans.push(at + HEAD_BYTES..end);
+            at = end;
+        }
+        Ok(at)
+    }
+
+    fn check_seq(&mut self, head: PacketHead) -> Result<()> {
+        if head.seq != self.seq {
+            let what = "packet sequence number";
+            return Err(errors::broken(WireError::Invalid { offset: 3, what }));
+        }
+        self.seq = self.seq.wrapping_add(1);
+        Ok(())
+    }
+
+    /// A payload larger than a segment, or cut into several packets: joined in its own buffer.
+    async fn oversize(
+        &mut self,
+        start: &[u8],
+        mut head: PacketHead,
+        spans: &mut Vec<Range<usize>>,
+    ) -> Result<Arc<Segment>> {
+        // The length of a continued payload is not known; untouched memory costs nothing.
+        let wanted = if head.continued() { ROW_BYTES_MAX } else { head.len };
+        let too_large = |_| too_large();
+        let mut big = self.pool.take_oversize(wanted).await.map_err(too_large)?;
+        let front = start.get(HEAD_BYTES..self.filled).unwrap_or_default();
+        let (mut len, mut have) = (0, front.len());
+        big.get_mut(..have)
+            .ok_or_else(|| errors::unexpected("packet length"))?
+            .copy_from_slice(front);
+        loop {
+            self.check_seq(head)?;
+            if len + head.len > big.capacity() {
+                return Err(self::too_large());
+            }
+            while have < head.len {
+                let room = &mut big[len + have..len + head.len];
+                let got = read(&mut self.wire, room, self.silence_max).await;
+                have += got.map_err(|e| errors::lost(&self.endpoint, &e))?;
+            }
+            len += head.len;
+            if !head.continued() {
+                break;
+            }
+            let mut next = [0; HEAD_BYTES];
+            let mut got = 0;
+            while got < HEAD_BYTES {
+                let read = read(&mut self.wire, &mut next[got..], self.silence_max).await;
+                got += read.map_err(|e| errors::lost(&self.endpoint, &e))?;
+            }
+            head = PacketHead::parse(&next).expect("invariant: four bytes are a head");
+            have = 0;
+        }
+        self.rest.clear();
+        self.filled = 0;
+        spans.push(0..len);
+        Ok(big.freeze(len))
+    }
+}
+
+fn too_large() -> Error {
+    Error::definite("my-row-too-large", format!("a row is larger than {ROW_BYTES_MAX} bytes"))
+        .hint("leave the table out (source.exclude_tables), or keep such values elsewhere")
+}
+
+async fn read(wire: &mut Wire, room: &mut [u8], limit: Option<Duration>) -> std::io::Result<usize> {
+    let got = match limit {
+        Some(limit) => timeout(limit, wire.read(room)).await.unwrap_or_else(|_| {
+            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the server is silent"))
+        })?,
+        None => wire.read(room).await?,
+    };
+    if got == 0 { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(got) }
+}
