@@ -6,43 +6,7 @@
 
 pub mod context;
 pub mod postgres;
-
-use std::collections::BTreeMap;
-
-use penstock_protocol::frame::TableId;
-use penstock_protocol::position::Position;
-use penstock_protocol::schema::{SourceKind, TableName};
-
-pub use self::context::ReaderContext;
-use crate::error::{Error, Result};
-
-/// Why a reader ended without an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceEnd {
-    /// It was asked to stop; everything read in whole transactions is routed.
-    Stopped,
-    /// `--exit-when-caught-up`: the goal taken at the start is routed.
-    CaughtUp,
-    /// `initial_only`: the snapshot is routed.
-    SnapshotTaken,
-}
-
-impl SourceEnd {
-    /// In a log line.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::CaughtUp => "caught up",
-            Self::SnapshotTaken => "snapshot taken",
-        }
-    }
-}
-
-/// Runs the reader of a pipeline to its end. It reconnects by itself; an error is final.
-pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
-    match context.source.kind {
-        SourceKind::Postgres => postgres::run(context).await,
-        kind => Err(Error::fatal("pipeline-source", format!("{kind:?} sources are not built yet"))),
+pub mod mysql;
     }
 }
 

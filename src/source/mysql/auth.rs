@@ -48,7 +48,9 @@ pub fn answer(plugin: &str, password: &str, nonce: &[u8], channel: Channel) -> R
         .hint("set tls.mode to require, verify-ca or verify-full")),
         _ => Err(Error::fatal(
             "my-auth-plugin",
-            format!("the server asks for the authentication plugin {plugin:?}, which is not supported"),
+            format!(
+                "the server asks for the authentication plugin {plugin:?}, which is not supported"
+            ),
         )
         .hint(
             "give the user another one, for example: ALTER USER … IDENTIFIED WITH \

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use penstock_protocol::mysql::handshake::version_numbers;
-use penstock_protocol::schema::{
-    Charset, Column, ColumnType, DefaultValue, SourceKind, TableName,
-};
+use penstock_protocol::schema::{Charset, Column, ColumnType, DefaultValue, SourceKind, TableName};
 
 use super::connection::{Connection, cell, literal, quote};
 use super::errors;
@@ -19,6 +17,13 @@ use crate::error::{Error, Result};
 
 /// Databases of the server itself: never captured (`table.ignore.builtin`).
 const BUILT_IN: &str = "('mysql','information_schema','performance_schema','sys')";
+
+/// Whether a database is the server's own.
+pub fn is_built_in(database: &str) -> bool {
+    ["mysql", "information_schema", "performance_schema", "sys"]
+        .iter()
+        .any(|name| database.eq_ignore_ascii_case(name))
+}
 
 /// A server.
 #[derive(Clone, Debug)]
@@ -35,8 +40,7 @@ pub struct Server {
 impl Server {
     /// Reads version and settings.
     pub async fn read(connection: &mut Connection) -> Result<Self> {
-        let kind =
-            if connection.is_mariadb() { SourceKind::MariaDb } else { SourceKind::MySql };
+        let kind = if connection.is_mariadb() { SourceKind::MariaDb } else { SourceKind::MySql };
         let rows = connection
             .query(
                 "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version','server_uuid','server_id',\
@@ -254,11 +258,8 @@ async fn read_keys(
     }
     for table in found.values_mut().filter(|table| table.key.is_empty()) {
         // SHOW INDEX lists indexes as the server keeps them, which no other view tells.
-        let sql = format!(
-            "SHOW INDEX FROM {}.{}",
-            quote(&table.name.database),
-            quote(&table.name.table)
-        );
+        let sql =
+            format!("SHOW INDEX FROM {}.{}", quote(&table.name.database), quote(&table.name.table));
         let answer = connection.attempt(&sql).await?;
         // Dropped in between: it has no key, and no rows either.
         let Some(rows) = errors::tolerate(answer, &[1146], &sql)? else { continue };
@@ -459,8 +460,9 @@ fn unquoted(text: &str, ty: &ColumnType) -> String {
 
 /// The tables' names as a user writes them, for messages.
 pub fn none_captured() -> Error {
-    Error::fatal("my-no-tables", "no table of the server is captured")
-        .hint("check source.tables and source.exclude_tables, and that the user may SELECT from them")
+    Error::fatal("my-no-tables", "no table of the server is captured").hint(
+        "check source.tables and source.exclude_tables, and that the user may SELECT from them",
+    )
 }
 
 #[cfg(test)]
@@ -476,7 +478,10 @@ mod tests {
         // Goal: physical parameters. Method: catalogue texts of MySQL 9.7 and MariaDB 11.8.
         let int = |bits, unsigned| ColumnType::Int { bits, unsigned };
         assert_eq!(column_type(&described("tinyint", "tinyint(1)")), int(8, false));
-        assert_eq!(column_type(&described("bigint", "bigint(20) unsigned zerofill")), int(64, true));
+        assert_eq!(
+            column_type(&described("bigint", "bigint(20) unsigned zerofill")),
+            int(64, true)
+        );
         let widened = |column_type| super::column_type(&described("float", column_type));
         assert_eq!(widened("float"), ColumnType::Float { widened: false });
         assert_eq!(widened("float(5,2)"), ColumnType::Float { widened: true });

@@ -137,6 +137,13 @@ impl Connection {
         };
         let mut connection = Self { wire, packets, buffer, endpoint, hello };
         connection.authenticate(source, channel).await?;
+        // One session for all statements of ours (HAZARDS L9), whatever the server's defaults.
+        connection
+            .query(
+                "SET SESSION sql_mode = '', time_zone = '+00:00', net_write_timeout = 86400, \
+                 wait_timeout = 86400, character_set_results = utf8mb4",
+            )
+            .await?;
         Ok(connection)
     }
 
@@ -178,7 +185,8 @@ impl Connection {
                     [4] if channel == Channel::Open => {
                         self.send(&[2]).await?; // ask for the public key
                         let key = self.payload().await?;
-                        let AuthReply::More(pem) = AuthReply::parse(&key).map_err(errors::broken)?
+                        let AuthReply::More(pem) =
+                            AuthReply::parse(&key).map_err(errors::broken)?
                         else {
                             return Err(errors::login_needs_tls(&source.user));
                         };
@@ -304,8 +312,8 @@ impl Connection {
     }
 
     /// Registers as a replica, which makes us visible in `SHOW REPLICAS`.
-    pub async fn register(&mut self, server_id: u32) -> Result<()> {
-        self.command(&command::register_replica(server_id, "penstock", 0)).await?;
+    pub async fn register(&mut self, server_id: u32, identity: &str) -> Result<()> {
+        self.command(&command::register_replica(server_id, identity, 0)).await?;
         match Answer::parse(&self.payload().await?).map_err(errors::broken)? {
             Answer::Err(e) => Err(errors::refused(&e, "COM_REGISTER_SLAVE")),
             _ => Ok(()),

@@ -31,8 +31,9 @@ pub fn login(e: &ServerError, user: &str, endpoint: &Endpoint) -> Error {
     let what = format!("{endpoint} refused the login of {user:?}: {} ({})", e.message, e.code);
     match e.code {
         2061 => login_needs_tls(user),
-        1044 | 1045 | 1698 => Error::fatal("my-access-denied", what)
-            .hint("check source.user and source.password, and that the user may come from this host"),
+        1044 | 1045 | 1698 => Error::fatal("my-access-denied", what).hint(
+            "check source.user and source.password, and that the user may come from this host",
+        ),
         1130 | 1129 => Error::fatal("my-host-refused", what).hint(
             "let this host in: CREATE USER 'user'@'host' …, or FLUSH HOSTS after too many errors",
         ),

@@ -96,7 +96,10 @@ mod tests {
             json!({"file": "b.3", "pos": 4, "gtids": "nonsense"}),
             json!([]),
         ] {
-            assert_eq!(from_debezium(&refused, SourceKind::MySql).unwrap_err().code, "my-debezium-offset");
+            assert_eq!(
+                from_debezium(&refused, SourceKind::MySql).unwrap_err().code,
+                "my-debezium-offset"
+            );
         }
     }
 }

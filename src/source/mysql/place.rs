@@ -237,7 +237,8 @@ async fn verify_set(connection: &mut Connection, ours: &GtidSet, at: &Place) -> 
 fn judge_set(ours: &GtidSet, executed: &GtidSet, purged: &GtidSet) -> Result<()> {
     let foreign = ours.minus(executed);
     if !foreign.is_empty() {
-        let what = format!("the server never executed {foreign}, which this pipeline has delivered");
+        let what =
+            format!("the server never executed {foreign}, which this pipeline has delivered");
         return Err(Error::fatal("my-other-past", what).hint(other_past_hint()));
     }
     let lost = purged.minus(ours);
@@ -281,11 +282,7 @@ async fn verify_file(connection: &mut Connection, place: &Place) -> Result<()> {
 }
 
 /// The file is listed and long enough.
-fn judge_file<'a>(
-    file: &str,
-    pos: u64,
-    list: impl Iterator<Item = (&'a str, u64)>,
-) -> Result<()> {
+fn judge_file<'a>(file: &str, pos: u64, list: impl Iterator<Item = (&'a str, u64)>) -> Result<()> {
     let list = list.collect::<Vec<_>>();
     let first = list.first().map(|(name, _)| *name).unwrap_or_default();
     match list.iter().find(|(name, _)| *name == file) {

@@ -80,6 +80,25 @@ impl Schemas {
         known.take(schema)
     }
 
+    /// The version in use.
+    pub fn current(&self, name: &TableName) -> Option<Arc<TableSchema>> {
+        self.known.get(name)?.current.clone()
+    }
+
+    /// A first version from the catalogue's word alone: for TRUNCATE, which has no row.
+    pub fn hinted(
+        &mut self,
+        tables: &mut TableDirectory,
+        table: CatalogueTable,
+    ) -> Arc<TableSchema> {
+        let name = table.name.clone();
+        let schema = self.from_catalogue(tables, &table);
+        if let Some(Known { catalogue: Some((_, trust)), .. }) = self.known.get_mut(&name) {
+            *trust = Trust::Hint;
+        }
+        schema
+    }
+
     /// The tables of a view that no row is read from (`schema_only`), or of a catalogue that was
     /// proved to hold from the stream's position on.
     pub fn handle_certain(&mut self, tables: Vec<CatalogueTable>) {
@@ -130,7 +149,8 @@ impl Schemas {
     ) -> Result<Resolved> {
         let known = self.known.entry(name.clone()).or_default();
         let content = body.get(6..).unwrap_or_default();
-        if !known.body.is_empty() && known.body == content
+        if !known.body.is_empty()
+            && known.body == content
             && let Some(current) = &known.current
         {
             return Ok(Resolved::Same(current.clone()));
@@ -162,7 +182,7 @@ impl Schemas {
         known.body.clear();
         known.body.extend_from_slice(content);
         if let Some(current) = &known.current
-            && TableSchema { version: current.version, ..schema.clone() } == **current
+            && (TableSchema { version: current.version, ..schema.clone() }) == **current
         {
             return Ok(Resolved::Same(current.clone()));
         }
@@ -196,9 +216,11 @@ fn unknown(name: &TableName) -> Error {
 /// Whether names and physical types agree, column by column.
 fn fits(map: &TableMap, table: &CatalogueTable) -> bool {
     map.columns.len() == table.columns.len()
-        && map.columns.iter().zip(&table.columns).all(|(logged, listed)| {
-            logged.name.as_deref().is_none_or(|name| name == listed.name)
-        })
+        && map
+            .columns
+            .iter()
+            .zip(&table.columns)
+            .all(|(logged, listed)| logged.name.as_deref().is_none_or(|name| name == listed.name))
 }
 
 /// Joins what the log tells with what the catalogue does.
@@ -217,7 +239,8 @@ fn build(
         let column = match &logged.name {
             Some(own) => named(logged, own, listed.iter().find(|c| c.name == *own)),
             None => {
-                let listed = listed.get(i).ok_or_else(|| disagree(name, "the number of columns"))?;
+                let listed =
+                    listed.get(i).ok_or_else(|| disagree(name, "the number of columns"))?;
                 unnamed(logged, listed).ok_or_else(|| disagree(name, &listed.name))?
             }
         };
@@ -241,11 +264,7 @@ fn named(logged: &MapColumn, name: &str, listed: Option<&Column>) -> Column {
     let facts = |extension: Option<&Column>| {
         let told = extension.map(|c| facts_of(&c.ty)).unwrap_or_default();
         let own = ColumnFacts::of(logged);
-        ColumnFacts {
-            float_widened: told.float_widened,
-            extension: told.extension,
-            ..own
-        }
+        ColumnFacts { float_widened: told.float_widened, extension: told.extension, ..own }
     };
     let with = column_type(logged, &facts(listed));
     // A column of that name and another type is another column: the catalogue is ahead.
@@ -378,14 +397,14 @@ mod tests {
         // and type. Method: FULL metadata, a catalogue that has renamed the first column.
         let mut schemas = Schemas::default();
         let full = body(Some(["a", "b"]));
-        assert_eq!(resolve(&mut schemas, &full, false), Ok(Resolved::WantsCatalogue));
+        assert_eq!(resolve(&mut schemas, &full, false).unwrap(), Resolved::WantsCatalogue);
         schemas.handle_catalogue(&name(), Some(listed("a")));
         let Ok(Resolved::New(schema)) = resolve(&mut schemas, &full, false) else { panic!() };
         assert_eq!(schema.columns[0].default, Some(DefaultValue::Text("5".into())));
         assert_eq!((schema.key.as_slice(), schema.version), (&[0u16][..], 1));
-        assert_eq!(resolve(&mut schemas, &full, false), Ok(Resolved::Same(schema.clone())));
+        assert_eq!(resolve(&mut schemas, &full, false).unwrap(), Resolved::Same(schema.clone()));
         schemas.handle_ddl(&name());
-        assert_eq!(resolve(&mut schemas, &full, false), Ok(Resolved::WantsCatalogue));
+        assert_eq!(resolve(&mut schemas, &full, false).unwrap(), Resolved::WantsCatalogue);
         schemas.handle_catalogue(&name(), Some(listed("x")));
         let Ok(Resolved::New(next)) = resolve(&mut schemas, &full, false) else { panic!() };
         assert_eq!((next.columns[0].name.as_str(), next.version), ("a", 2));
@@ -398,7 +417,7 @@ mod tests {
         let mut schemas = Schemas::default();
         let minimal = body(None);
         schemas.handle_catalogue(&name(), Some(listed("a")));
-        assert_eq!(resolve(&mut schemas, &minimal, false), Ok(Resolved::WantsProof));
+        assert_eq!(resolve(&mut schemas, &minimal, false).unwrap(), Resolved::WantsProof);
         schemas.handle_certain(vec![listed("a")]);
         let Ok(Resolved::New(schema)) = resolve(&mut schemas, &minimal, true) else { panic!() };
         assert_eq!(schema.columns[0].name, "a");

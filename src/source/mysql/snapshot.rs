@@ -53,7 +53,8 @@ pub async fn open_view(
     source: &config::Source,
 ) -> Result<View> {
     let limit = if server.is_mariadb() { "max_statement_time" } else { "max_execution_time" };
-    let sql = format!("SET SESSION {limit} = 0, sql_select_limit = DEFAULT, lock_wait_timeout = 30");
+    let sql =
+        format!("SET SESSION {limit} = 0, sql_select_limit = DEFAULT, lock_wait_timeout = 30");
     connection.query(&sql).await?;
     connection.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     for _ in 0..VIEW_TRIES_MAX {
@@ -94,7 +95,9 @@ async fn try_view(connection: &mut Connection, server: &Server) -> Result<Option
             place.map(Some)
         }
         // Access denied: without RELOAD (or FLUSH_TABLES).
-        Err(e) if matches!(e.code, 1227 | 1045 | 1044) => unlocked_view(connection, server, &e).await,
+        Err(e) if matches!(e.code, 1227 | 1045 | 1044) => {
+            unlocked_view(connection, server, &e).await
+        }
         Err(e) => Err(errors::refused(&e, lock)),
     }
 }
@@ -138,9 +141,10 @@ async fn mariadb_view(connection: &mut Connection, server: &Server) -> Result<Pl
     connection.query(START).await?;
     let rows = connection.query("SHOW STATUS LIKE 'binlog_snapshot_%'").await?;
     let value = |name: &str| {
-        let row = rows.0.iter().position(|row| {
-            super::connection::cell(row, 0).eq_ignore_ascii_case(name)
-        });
+        let row = rows
+            .0
+            .iter()
+            .position(|row| super::connection::cell(row, 0).eq_ignore_ascii_case(name));
         row.map(|row| rows.cell(row, 1).to_owned()).unwrap_or_default()
     };
     let (file, pos) = (value("binlog_snapshot_file"), value("binlog_snapshot_position"));
@@ -347,7 +351,12 @@ impl Rows<'_> {
     }
 }
 
-fn head(table: TableId, marker: SnapshotMarker, span: &Range<usize>, pos: u64) -> Result<FrameHead> {
+fn head(
+    table: TableId,
+    marker: SnapshotMarker,
+    span: &Range<usize>,
+    pos: u64,
+) -> Result<FrameHead> {
     let number = |n: usize| u32::try_from(n).map_err(|_| errors::unexpected("row length"));
     let (offset, len) = (number(span.start)?, number(span.len())?);
     let kind = FrameKind::SnapshotRow;
@@ -417,6 +426,9 @@ mod tests {
             ..Default::default()
         };
         let order = in_order(&tables, &filter);
-        assert_eq!(order.iter().map(|t| t.name.table.as_str()).collect::<Vec<_>>(), ["z", "a", "b"]);
+        assert_eq!(
+            order.iter().map(|t| t.name.table.as_str()).collect::<Vec<_>>(),
+            ["z", "a", "b"]
+        );
     }
 }

@@ -1,0 +1,847 @@
+//! Events of the dump: groups from GTID to commit, rows by reference, positions.
+//!
+//! Enters: payloads of the dump. Leaves: calls of the router. Keeps (HAZARDS): nothing of a group
+//! that may roll back is routed before its end (L5); a group is named by where it starts, and after
+//! an offset has wrapped no checkpoint is offered until the next file (L27); what cannot be read
+//! with certainty is an error, never skipped (L28).
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
+use penstock_protocol::mysql::ddl::{Named, Statement, XaVerb, classify};
+use penstock_protocol::mysql::event::{
+    self, Checksum, EventHeader, FLAG_ARTIFICIAL, FLAG_IGNORABLE, FormatDescription, Heartbeat,
+    Query, Rotate, RowsHead, TableMapNames, XaPrepare, ty,
+};
+use penstock_protocol::mysql::group::{Alter, FL_STANDALONE, GroupStart};
+use penstock_protocol::mysql::resultset::ServerError;
+use penstock_protocol::position::{Gtid, PositionDelta};
+use penstock_protocol::schema::TableName;
+use penstock_shards::hop::TxnOrigin;
+use penstock_shards::router::{GroupId, RouterError};
+use penstock_shards::segment::Segment;
+use penstock_shards::spill::SpillError;
+
+use super::catalogue::{self, Server};
+use super::place::{Gtids, Place};
+use super::schema::Resolved;
+use super::{Reader, errors, inflate, open, proof};
+use crate::error::{Error, Result};
+use crate::runtime::sleep;
+use crate::source::context::router_error;
+
+/// What the dump does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It goes on.
+    On,
+    /// The server has ended it.
+    End,
+}
+
+/// The table behind a number of the log.
+struct Mapped {
+    body: Vec<u8>,
+    /// None: not captured.
+    table: Option<(TableId, TableName)>,
+}
+
+/// An open group.
+struct Group {
+    gtid: Option<Gtid>,
+    commit_us: i64,
+    /// Where its first event starts.
+    file: Arc<str>,
+    start: u64,
+    /// Bytes of its events so far, to notice a wrap of 32-bit offsets.
+    bytes: u64,
+    /// BEGIN, XA START or (MariaDB) a GTID event that is not alone was read.
+    begun: bool,
+    xa: bool,
+    /// The router has it.
+    routed: bool,
+    alter: Alter,
+    server_id: u32,
+    thread: Option<u32>,
+    query: Option<Arc<str>>,
+}
+
+/// State of one connection's dump.
+pub struct Log {
+    pub(super) server: Server,
+    file: Arc<str>,
+    checksum: Option<Checksum>,
+    /// An offset of this file has passed 4 GiB.
+    wrapped: bool,
+    /// Where the last event with a known offset ended.
+    last_pos: u64,
+    maps: HashMap<u64, Mapped>,
+    group: Option<Group>,
+    /// The statement that the next rows come from.
+    query: Option<Arc<str>>,
+}
+
+impl Log {
+    /// Before the first event.
+    pub fn new(server: Server, place: &Place) -> Self {
+        Self {
+            server,
+            file: place.file.clone(),
+            checksum: None,
+            wrapped: false,
+            last_pos: place.pos,
+            maps: HashMap::new(),
+            group: None,
+            query: None,
+        }
+    }
+
+    /// Where an event starts; the last known offset if it does not tell.
+    fn start_of(&self, header: &EventHeader) -> u64 {
+        match header.end_log_pos {
+            0 => self.last_pos,
+            end => u64::from(end).saturating_sub(header.len.into()),
+        }
+    }
+
+    fn at(&self, header: &EventHeader) -> String {
+        format!("{}:{}", self.file, self.start_of(header))
+    }
+}
+
+/// The event in a payload of a dump; `None`: the server says that there is no more.
+pub fn payload_event(payload: &[u8]) -> Result<Option<&[u8]>> {
+    match payload.split_first() {
+        Some((0x00, event)) => Ok(Some(event)),
+        Some((0xff, _)) => {
+            let e = ServerError::parse(payload).map_err(errors::broken)?;
+            Err(errors::refused(&e, "COM_BINLOG_DUMP"))
+        }
+        Some((0xfe, _)) if payload.len() < 9 => Ok(None),
+        _ => Err(errors::unexpected("packet in the dump")),
+    }
+}
+
+/// A table that a statement names, with the session's database.
+pub fn named(name: &Named, database: &str, server: &Server) -> TableName {
+    let database = name.database.as_deref().unwrap_or(database);
+    let fold = |text: &str| match server.variable("lower_case_table_names") {
+        "1" | "2" => text.to_lowercase(),
+        _ => text.to_owned(),
+    };
+    TableName { database: fold(database), schema: String::new(), table: fold(&name.table) }
+}
+
+impl Reader {
+    /// Handles one payload of the dump.
+    pub(super) async fn event(
+        &mut self,
+        log: &mut Log,
+        segment: &Arc<Segment>,
+        span: Range<usize>,
+    ) -> Result<Step> {
+        let payload = segment.data().get(span.clone()).unwrap_or_default();
+        let Some(event) = payload_event(payload)? else { return Ok(Step::End) };
+        let header = EventHeader::parse(event).map_err(errors::broken)?;
+        let body = checked_body(log, &header, event)?;
+        let body_at = span.start + 1 + event::HEADER_BYTES;
+        if let Some(group) = &mut log.group {
+            group.bytes += u64::from(header.len);
+        }
+        match header.ty {
+            ty::WRITE_ROWS_V1..=ty::DELETE_ROWS_V1
+            | ty::WRITE_ROWS..=ty::DELETE_ROWS
+            | ty::PARTIAL_UPDATE_ROWS => {
+                let place = body_at..body_at + body.len();
+                self.rows(log, &header, segment, header.ty, place).await?;
+            }
+            ty::MARIADB_WRITE_ROWS_COMPRESSED_V1..=ty::MARIADB_DELETE_ROWS_COMPRESSED => {
+                let (code, plain) = inflate::rows(header.ty, body).map_err(errors::broken)?;
+                let len = plain.len();
+                let segment = Segment::freeze(plain, len, None);
+                self.rows(log, &header, &segment, code, 0..len).await?;
+            }
+            ty::TABLE_MAP => self.table_map(log, &header, body).await?,
+            ty::GTID | ty::ANONYMOUS_GTID | ty::GTID_TAGGED | ty::MARIADB_GTID => {
+                start_group(log, &header, body)?;
+            }
+            ty::QUERY | ty::EXECUTE_LOAD_QUERY => self.query(log, &header, body).await?,
+            ty::MARIADB_QUERY_COMPRESSED => {
+                let plain = inflate::query(body).map_err(errors::broken)?;
+                self.query(log, &header, &plain).await?;
+            }
+            ty::XID => self.commit(log, &header)?,
+            ty::XA_PREPARE => {
+                let xa = XaPrepare::parse(body).map_err(errors::broken)?;
+                self.xa_prepare(log, &header, &xa)?;
+            }
+            _ => self.control(log, &header, event, body)?,
+        }
+        if header.end_log_pos != 0 && header.flags & FLAG_ARTIFICIAL == 0 {
+            log.last_pos = header.end_log_pos.into();
+        }
+        Ok(Step::On)
+    }
+
+    /// Events that belong to no group.
+    fn control(
+        &mut self,
+        log: &mut Log,
+        header: &EventHeader,
+        event: &[u8],
+        body: &[u8],
+    ) -> Result<()> {
+        match header.ty {
+            ty::FORMAT_DESCRIPTION => {
+                let format = FormatDescription::parse(event).map_err(errors::broken)?;
+                log.checksum = Some(format.checksum);
+            }
+            ty::ROTATE => self.rotate(log, header, event)?,
+            ty::HEARTBEAT | ty::HEARTBEAT_V2 => self.heartbeat(log, header, body)?,
+            ty::ROWS_QUERY | ty::MARIADB_ANNOTATE_ROWS if self.ctx.source.include_query => {
+                let text = event::rows_query(header.ty, body).map_err(errors::broken)?;
+                log.query = Some(String::from_utf8_lossy(text).into());
+            }
+            ty::INCIDENT => {
+                let (number, text) = event::incident(body).map_err(errors::broken)?;
+                let what = format!("the server's log may miss events: incident {number} {text:?}");
+                return Err(Error::fatal("my-incident", what)
+                    .at(log.at(header))
+                    .hint("take a new snapshot (remove the state folder), and look for the cause in the server's error log"));
+            }
+            ty::TRANSACTION_PAYLOAD => {
+                return Err(Error::fatal(
+                    "my-compressed-transaction",
+                    "the log holds a compressed transaction, which this version cannot read",
+                )
+                .at(log.at(header))
+                .hint(
+                    "SET PERSIST binlog_transaction_compression = OFF, then take a new snapshot",
+                ));
+            }
+            _ if is_idle_type(header.ty) || header.flags & FLAG_IGNORABLE != 0 => {}
+            other => {
+                let what = format!("the log holds an event of the unknown type {other}");
+                return Err(Error::fatal("my-unknown-event", what)
+                    .at(log.at(header))
+                    .hint("the server is newer than this version knows, or the log is damaged"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The log goes on in another file; at the start of a dump, the file that it begins with.
+    fn rotate(&mut self, log: &mut Log, header: &EventHeader, event: &[u8]) -> Result<()> {
+        // The first one comes before it is known whether events have checksums.
+        let sum = match log.checksum {
+            None if event::crc_matches(event) => Checksum::Crc32,
+            known => known.unwrap_or_default(),
+        };
+        let body = event::body(event, sum).map_err(errors::broken)?;
+        let rotate = Rotate::parse(body).map_err(errors::broken)?;
+        let file = String::from_utf8_lossy(rotate.file);
+        if *log.file != *file {
+            log.file = file.into();
+            log.wrapped = false;
+            log.last_pos = rotate.position;
+        }
+        if header.flags & FLAG_ARTIFICIAL == 0 && header.timestamp != 0 && log.group.is_none() {
+            log.wrapped = false;
+            self.moved_to(log, rotate.position);
+        }
+        Ok(())
+    }
+
+    /// An idle dump still moves our position over what it skips.
+    fn heartbeat(&mut self, log: &mut Log, header: &EventHeader, body: &[u8]) -> Result<()> {
+        let beat = Heartbeat::parse(header, body).map_err(errors::broken)?;
+        let same_file = beat.file == log.file.as_bytes();
+        if log.group.is_none() && same_file && !log.wrapped && beat.position > log.last_pos {
+            log.last_pos = beat.position;
+            self.moved_to(log, beat.position);
+        }
+        Ok(())
+    }
+
+    /// Outside of groups: our place is this offset of the log's file.
+    fn moved_to(&mut self, log: &Log, pos: u64) {
+        if let Some(place) = &mut self.place {
+            (place.file, place.pos) = (log.file.clone(), pos);
+        }
+        let delta = PositionDelta::Binlog { at: Some((log.file.clone(), pos)), gtids: Vec::new() };
+        self.ctx.router.advance(delta);
+    }
+
+    // ------------------------------------------------------------------------------- statements
+
+    async fn query(&mut self, log: &mut Log, header: &EventHeader, body: &[u8]) -> Result<()> {
+        let query = Query::parse(header.ty, body).map_err(errors::broken)?;
+        if log.group.is_none() {
+            // A log written without GTID events of any kind.
+            log.group = Some(Group::anonymous(log, header));
+        }
+        let mysql = !log.server.is_mariadb();
+        let statement = match query.sql {
+            b"BEGIN" => Statement::Begin,
+            b"COMMIT" => Statement::Commit,
+            sql => {
+                let mode = query.vars.sql_mode.unwrap_or_default();
+                classify(&String::from_utf8_lossy(sql), mode, !mysql)
+            }
+        };
+        let database = String::from_utf8_lossy(query.database);
+        let group = log.group.as_mut().expect("invariant: made just above");
+        if mysql && group.thread.is_none() {
+            group.thread = Some(query.thread_id);
+        }
+        match statement {
+            Statement::Begin => group.begun = true,
+            Statement::Commit => return self.commit(log, header),
+            Statement::Rollback => return self.rollback(log, header),
+            Statement::Savepoint(name) => return self.savepoint(log, header, &name),
+            Statement::RollbackTo(name) => return self.rollback_to(log, header, &name),
+            Statement::Xa(verb, xid) => return self.xa(log, header, verb, &xid),
+            Statement::Truncate(table) => {
+                let name = named(&table, &database, &log.server);
+                self.truncate(log, header, &name).await?;
+            }
+            Statement::Ddl(tables) => {
+                // The first half of MariaDB's two-phase ALTER has no effect yet, nor a taken-back one.
+                if !matches!(group.alter, Alter::Start | Alter::Rollback) {
+                    for table in &tables {
+                        let name = named(table, &database, &log.server);
+                        self.ddl(log, header, &name).await?;
+                    }
+                }
+            }
+            Statement::Dml(tables) => {
+                for table in &tables {
+                    let name = named(table, &database, &log.server);
+                    self.statement_dml(log, header, &name).await?;
+                }
+            }
+            Statement::Other => {}
+        }
+        if log.group.as_ref().is_some_and(|group| !group.begun) {
+            self.end_alone(log, header);
+        }
+        Ok(())
+    }
+
+    /// A statement that is a group of its own ends with itself.
+    fn end_alone(&mut self, log: &mut Log, header: &EventHeader) {
+        if let Some(group) = log.group.take() {
+            let delta = self.delta(log, &group, header);
+            self.ctx.router.advance(delta.clone());
+            self.arrived(&group, &delta);
+        }
+    }
+
+    async fn ddl(&mut self, log: &mut Log, header: &EventHeader, name: &TableName) -> Result<()> {
+        if !self.captured(name) {
+            return Ok(());
+        }
+        // Numbers of the log point to the old shape; the next TABLE_MAP tells the new one.
+        log.maps.clear();
+        if self.schemas.handle_ddl(name) && !log.server.full_metadata() {
+            let e = Error::definite(
+                "my-ddl",
+                format!(
+                    "{name} was changed by DDL, and the log names no columns \
+                     (binlog_row_metadata is not FULL): its next rows cannot be read with certainty"
+                ),
+            )
+            .at(log.at(header))
+            .hint(
+                "SET PERSIST binlog_row_metadata = FULL (MariaDB: SET GLOBAL, and in the \
+                 configuration), then take a new snapshot; with FULL, DDL does not stop a pipeline",
+            );
+            self.ctx.stop_table(name, log.start_of(header), e).await?;
+        }
+        Ok(())
+    }
+
+    /// Rows that changed by a statement are not in the log (HAZARDS L28).
+    async fn statement_dml(
+        &mut self,
+        log: &Log,
+        header: &EventHeader,
+        name: &TableName,
+    ) -> Result<()> {
+        if !self.captured(name) {
+            return Ok(());
+        }
+        let e = Error::definite(
+            "my-statement-format",
+            format!(
+                "{name} was changed by a statement, not by rows: what it changed is not in the log"
+            ),
+        )
+        .at(log.at(header))
+        .hint(
+            "SET GLOBAL binlog_format = ROW and forbid SET SESSION binlog_format to applications; \
+             then take a new snapshot",
+        );
+        self.ctx.stop_table(name, log.start_of(header), e).await
+    }
+
+    /// TRUNCATE: a frame without body in a group of its own.
+    async fn truncate(
+        &mut self,
+        log: &mut Log,
+        header: &EventHeader,
+        name: &TableName,
+    ) -> Result<()> {
+        if !self.captured(name) {
+            return Ok(());
+        }
+        let schema = match self.schemas.current(name) {
+            Some(schema) => schema,
+            None => {
+                let (mut side, server) = open(&self.ctx.source).await?;
+                let filter = &self.ctx.source.filter;
+                let table = catalogue::table(&mut side, &server, filter, name).await?;
+                side.close().await;
+                // Dropped since: nobody has rows of it.
+                let Some(table) = table else { return Ok(()) };
+                let schema = self.schemas.hinted(&mut self.ctx.tables, table);
+                self.ctx.router.handle_schema(schema.clone());
+                schema
+            }
+        };
+        let position = log.start_of(header);
+        self.open_group(log, header)?;
+        let empty = Segment::freeze(Vec::new(), 0, None);
+        let head = FrameHead {
+            kind: FrameKind::Truncate,
+            marker: SnapshotMarker::Streaming,
+            format: 0,
+            table: schema.table,
+            offset: 0,
+            len: 0,
+            position,
+        };
+        self.frame(log, &empty, head).await?;
+        self.commit(log, header)
+    }
+
+    // ------------------------------------------------------------------------------------- rows
+
+    async fn table_map(&mut self, log: &mut Log, header: &EventHeader, body: &[u8]) -> Result<()> {
+        let names = TableMapNames::parse(body).map_err(errors::broken)?;
+        if log.maps.get(&names.table_id).is_some_and(|mapped| mapped.body == body) {
+            return Ok(());
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (database, table) = (text(names.database), text(names.table));
+        let name = TableName { database, schema: String::new(), table };
+        let table = match self.captured(&name) {
+            true => self.resolve(log, header, &name, body).await?.map(|id| (id, name)),
+            false => None,
+        };
+        // Numbers are never used again while the server runs: the old ones only take room.
+        if log.maps.len() >= 4096 {
+            log.maps.clear();
+        }
+        log.maps.insert(names.table_id, Mapped { body: body.to_vec(), table });
+        Ok(())
+    }
+
+    /// The table's number if its rows can be read; `None`: it was stopped.
+    async fn resolve(
+        &mut self,
+        log: &Log,
+        header: &EventHeader,
+        name: &TableName,
+        body: &[u8],
+    ) -> Result<Option<TableId>> {
+        loop {
+            let (tables, filter) = (&mut self.ctx.tables, &self.ctx.source.filter);
+            match self.schemas.resolve(tables, filter, name, body, self.proved) {
+                Ok(Resolved::Same(schema)) => return Ok(Some(schema.table)),
+                Ok(Resolved::New(schema)) => {
+                    let id = schema.table;
+                    self.ctx.router.handle_schema(schema);
+                    return Ok(Some(id));
+                }
+                Ok(Resolved::WantsCatalogue) => {
+                    let (mut side, server) = open(&self.ctx.source).await?;
+                    let filter = &self.ctx.source.filter;
+                    let table = catalogue::table(&mut side, &server, filter, name).await?;
+                    side.close().await;
+                    self.schemas.handle_catalogue(name, table);
+                }
+                Ok(Resolved::WantsProof) => {
+                    let place = self.place.clone().expect("invariant: streaming has a place");
+                    // Another id than the stream's: an equal one would end it.
+                    let id = self.server_id ^ 0x2000_0000;
+                    let certain = proof::tables_without_ddl(&self.ctx, &place, id).await?;
+                    self.schemas.handle_certain(certain);
+                    self.proved = true;
+                }
+                Err(e) if e.class == crate::error::Class::Definite => {
+                    let e = e.at(log.at(header));
+                    self.ctx.stop_table(name, log.start_of(header), e).await?;
+                    return Ok(None);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    async fn rows(
+        &mut self,
+        log: &mut Log,
+        header: &EventHeader,
+        segment: &Arc<Segment>,
+        code: u8,
+        place: Range<usize>,
+    ) -> Result<()> {
+        let body = segment.data().get(place.clone()).unwrap_or_default();
+        let head = RowsHead::parse(body).map_err(errors::broken)?;
+        // A number that stands for no table: only its end-of-statement flag means something.
+        if head.table_id == 0xff_ffff {
+            return Ok(());
+        }
+        let Some(mapped) = log.maps.get(&head.table_id) else {
+            let what = format!("rows of table number {} without its TABLE_MAP", head.table_id);
+            return Err(Error::fatal("my-rows-without-table-map", what)
+                .at(log.at(header))
+                .hint("the log is damaged here, or a proxy drops events: take a new snapshot"));
+        };
+        let Some((table, name)) = &mapped.table else { return Ok(()) };
+        if self.ctx.stopped.contains(name) {
+            return Ok(());
+        }
+        let kind = match code {
+            ty::WRITE_ROWS_V1 | ty::WRITE_ROWS => FrameKind::Insert,
+            ty::DELETE_ROWS_V1 | ty::DELETE_ROWS => FrameKind::Delete,
+            _ => FrameKind::Update,
+        };
+        let number = |n: usize| u32::try_from(n).map_err(|_| errors::unexpected("event length"));
+        let head = FrameHead {
+            kind,
+            marker: SnapshotMarker::Streaming,
+            format: code,
+            table: *table,
+            offset: number(place.start)?,
+            len: number(place.len())?,
+            position: log.start_of(header),
+        };
+        self.open_group(log, header)?;
+        self.frame(log, segment, head).await
+    }
+
+    /// Hands a frame to the router; while its spill is full we wait, and the server with us
+    /// (HAZARDS H11).
+    async fn frame(&mut self, log: &Log, segment: &Arc<Segment>, head: FrameHead) -> Result<()> {
+        let mut told = false;
+        loop {
+            match self.ctx.router.handle_frame(segment, head) {
+                Err(RouterError::Spill(SpillError::Full)) => {
+                    if !std::mem::replace(&mut told, true) {
+                        let gtid = log.group.as_ref().and_then(|group| group.gtid.as_ref());
+                        let name = gtid.map(Gtid::to_string).unwrap_or_default();
+                        tracing::warn!(
+                            pipeline = %self.ctx.name,
+                            "no room to spill transaction {name} at {}:{}: waiting for room in the \
+                             state folder", log.file, log.last_pos
+                        );
+                    }
+                    self.ctx.flush().await?;
+                    sleep(Duration::from_secs(1)).await;
+                    if self.ctx.stop.get() {
+                        let what = "asked to stop while no room was left to spill";
+                        return Err(Error::fatal("my-spill-full", what)
+                            .hint("make room in the state folder and run again: nothing is lost"));
+                    }
+                }
+                other => return other.map_err(router_error),
+            }
+        }
+    }
+
+    fn captured(&self, name: &TableName) -> bool {
+        !catalogue::is_built_in(&name.database) && self.ctx.captured(name)
+    }
+
+    // ----------------------------------------------------------------------------------- groups
+
+    /// Makes the router open the group, at its first frame.
+    fn open_group(&mut self, log: &mut Log, header: &EventHeader) -> Result<()> {
+        if log.group.is_none() {
+            log.group = Some(Group::anonymous(log, header));
+        }
+        let query = log.query.clone();
+        let streams = log.server.groups_never_roll_back();
+        let group = log.group.as_mut().expect("invariant: made just above");
+        if std::mem::replace(&mut group.routed, true) {
+            return Ok(());
+        }
+        if group.commit_us == 0 {
+            group.commit_us = i64::from(header.timestamp) * 1_000_000;
+        }
+        group.query = group.query.take().or(query);
+        let hold = group.begun && (group.xa || !streams);
+        let id = match &group.gtid {
+            Some(gtid) => GroupId::Gtid(gtid.clone()),
+            None => GroupId::Binlog(group.file.clone(), group.start),
+        };
+        let (origin, commit_us) = (group.origin(), group.commit_us);
+        self.ctx.router.begin(origin, commit_us, hold, id).map_err(router_error)
+    }
+
+    fn commit(&mut self, log: &mut Log, header: &EventHeader) -> Result<()> {
+        let Some(group) = log.group.take() else { return Ok(()) };
+        log.query = None;
+        let delta = self.delta(log, &group, header);
+        if group.routed {
+            self.ctx.router.commit(delta.clone()).map_err(refused)?;
+        } else {
+            self.ctx.router.advance(delta.clone());
+        }
+        self.arrived(&group, &delta);
+        Ok(())
+    }
+
+    fn rollback(&mut self, log: &mut Log, header: &EventHeader) -> Result<()> {
+        let Some(group) = log.group.take() else { return Ok(()) };
+        log.query = None;
+        let delta = self.delta(log, &group, header);
+        if group.routed {
+            self.ctx.router.rollback(delta.clone()).map_err(refused)?;
+        } else {
+            self.ctx.router.advance(delta.clone());
+        }
+        self.arrived(&group, &delta);
+        Ok(())
+    }
+
+    fn savepoint(&mut self, log: &mut Log, header: &EventHeader, name: &str) -> Result<()> {
+        if log.server.groups_never_roll_back() && !log.group.as_ref().is_some_and(|g| g.xa) {
+            return Ok(());
+        }
+        self.open_group(log, header)?;
+        self.ctx.router.savepoint(name.as_bytes()).map_err(router_error)
+    }
+
+    fn rollback_to(&mut self, log: &mut Log, header: &EventHeader, name: &str) -> Result<()> {
+        if !log.group.as_ref().is_some_and(|group| group.routed) {
+            return Ok(());
+        }
+        let at = log.at(header);
+        self.ctx.router.rollback_to(name.as_bytes()).map_err(|e| router_error(e).at(at))
+    }
+
+    // -------------------------------------------------------------------------------------- XA
+
+    fn xa(&mut self, log: &mut Log, header: &EventHeader, verb: XaVerb, xid: &[u8]) -> Result<()> {
+        match verb {
+            XaVerb::Start => {
+                if let Some(group) = &mut log.group {
+                    (group.begun, group.xa) = (true, true);
+                }
+                Ok(())
+            }
+            XaVerb::End | XaVerb::Prepare => Ok(()),
+            XaVerb::Commit | XaVerb::Rollback => {
+                let Some(mut group) = log.group.take() else { return Ok(()) };
+                if group.commit_us == 0 {
+                    group.commit_us = i64::from(header.timestamp) * 1_000_000;
+                }
+                let delta = self.delta(log, &group, header);
+                let done = if verb == XaVerb::Commit {
+                    let (origin, commit_us) = (group.origin(), group.commit_us);
+                    self.ctx.router.commit_prepared(xid, origin, commit_us, delta.clone())
+                } else {
+                    match self.ctx.router.rollback_prepared(xid, delta.clone()) {
+                        // Prepared before our time: nothing of it was ever ours.
+                        Err(RouterError::UnknownXid) => {
+                            self.ctx.router.advance(delta.clone());
+                            Ok(())
+                        }
+                        other => other,
+                    }
+                };
+                done.map_err(|e| unknown_xid(e, log, header))?;
+                self.arrived(&group, &delta);
+                Ok(())
+            }
+        }
+    }
+
+    /// Every XA group is parked, one without captured rows too: its end must be known again.
+    fn xa_prepare(&mut self, log: &mut Log, header: &EventHeader, xa: &XaPrepare) -> Result<()> {
+        if xa.one_phase {
+            return self.commit(log, header);
+        }
+        if let Some(group) = &mut log.group {
+            (group.begun, group.xa) = (true, true);
+        }
+        self.open_group(log, header)?;
+        let Some(group) = log.group.take() else { return Ok(()) };
+        log.query = None;
+        let delta = self.delta(log, &group, header);
+        self.ctx.router.prepare(&xa.xid, delta.clone()).map_err(refused)?;
+        self.arrived(&group, &delta);
+        Ok(())
+    }
+
+    // ------------------------------------------------------------------------------- positions
+
+    /// The position behind a group.
+    fn delta(&self, log: &mut Log, group: &Group, end: &EventHeader) -> PositionDelta {
+        // Offsets have 32 bits: a group that passes 4 GiB makes them meaningless in this file.
+        if group.start + group.bytes > u64::from(u32::MAX)
+            || end.end_log_pos != 0 && u64::from(end.end_log_pos) < group.start
+        {
+            log.wrapped = true;
+        }
+        let at = match end.end_log_pos {
+            0 => None,
+            _ if log.wrapped => None,
+            pos => Some((log.file.clone(), u64::from(pos))),
+        };
+        // A position without GTIDs stays without: a set that begins here would be a lie.
+        let counts = self.place.as_ref().is_some_and(|place| place.gtids != Gtids::None);
+        let gtids = group.gtid.iter().filter(|_| counts).cloned().collect();
+        PositionDelta::Binlog { at, gtids }
+    }
+
+    /// The router has the group: our place is behind it. Only now, so that a refused one is read
+    /// again after a reconnect.
+    fn arrived(&mut self, group: &Group, delta: &PositionDelta) {
+        let (Some(place), PositionDelta::Binlog { at, .. }) = (&mut self.place, delta) else {
+            return;
+        };
+        if let Some((file, pos)) = at {
+            (place.file, place.pos) = (file.clone(), *pos);
+        }
+        if let Some(gtid) = &group.gtid {
+            place.gtids.add(gtid);
+        }
+    }
+}
+
+impl Group {
+    /// A group without an event of its own at its start.
+    fn anonymous(log: &Log, header: &EventHeader) -> Self {
+        Self {
+            gtid: None,
+            commit_us: 0,
+            file: log.file.clone(),
+            start: log.start_of(header),
+            bytes: header.len.into(),
+            begun: false,
+            xa: false,
+            routed: false,
+            alter: Alter::No,
+            server_id: header.server_id,
+            thread: None,
+            query: None,
+        }
+    }
+
+    fn origin(&self) -> TxnOrigin {
+        TxnOrigin::Binlog {
+            gtid: self.gtid.as_ref().map(|gtid| gtid.to_string().into()),
+            file: self.file.clone(),
+            server_id: self.server_id,
+            thread: self.thread,
+            query: self.query.clone(),
+        }
+    }
+}
+
+fn start_group(log: &mut Log, header: &EventHeader, body: &[u8]) -> Result<()> {
+    if log.group.is_some() {
+        let what = "a transaction begins before the one before it has ended";
+        return Err(Error::fatal("my-log-order", what)
+            .at(log.at(header))
+            .hint("the log is damaged here, or a proxy drops events: take a new snapshot"));
+    }
+    let start = GroupStart::parse(header, body).map_err(errors::broken)?;
+    let mariadb = header.ty == ty::MARIADB_GTID;
+    // Debezium takes the commit time from GTID events alone.
+    let us = if start.gtid.is_some() { start.commit_us } else { 0 };
+    log.group = Some(Group {
+        commit_us: i64::try_from(us).unwrap_or_default(),
+        begun: mariadb && start.flags & FL_STANDALONE == 0 && start.xid.is_none(),
+        alter: start.alter,
+        gtid: start.gtid,
+        ..Group::anonymous(log, header)
+    });
+    Ok(())
+}
+
+/// The body, its checksum verified.
+fn checked_body<'a>(log: &Log, header: &EventHeader, event: &'a [u8]) -> Result<&'a [u8]> {
+    let sum = match (header.ty, log.checksum) {
+        // Always has room for one; its own algorithm says whether it is filled.
+        (ty::FORMAT_DESCRIPTION, _) => {
+            FormatDescription::parse(event).map_err(errors::broken)?.checksum
+        }
+        (ty::ROTATE, None) => Checksum::Off,
+        (_, known) => known.unwrap_or_default(),
+    };
+    if sum == Checksum::Crc32 && !event::crc_matches(event) {
+        let what = format!("the checksum of an event of type {} is wrong", header.ty);
+        return Err(Error::transient("my-checksum", what)
+            .at(log.at(header))
+            .hint("bytes changed on the way or on the server's disk: mysqlbinlog --verify-binlog-checksum tells which"));
+    }
+    event::body(event, sum).map_err(errors::broken)
+}
+
+/// Types that carry neither rows nor positions.
+fn is_idle_type(code: u8) -> bool {
+    matches!(
+        code,
+        ty::STOP
+            | ty::INTVAR
+            | ty::RAND
+            | ty::USER_VAR
+            | ty::BEGIN_LOAD_QUERY
+            | ty::APPEND_BLOCK
+            | ty::DELETE_FILE
+            | ty::IGNORABLE
+            | ty::ROWS_QUERY
+            | ty::PREVIOUS_GTIDS
+            | ty::TRANSACTION_CONTEXT
+            | ty::VIEW_CHANGE
+            | ty::MARIADB_ANNOTATE_ROWS
+            | ty::MARIADB_BINLOG_CHECKPOINT
+            | ty::MARIADB_GTID_LIST
+            | ty::MARIADB_START_ENCRYPTION
+    )
+}
+
+/// A router's refusal; without room to spill, the group is read again later (HAZARDS H11).
+fn refused(e: RouterError) -> Error {
+    match e {
+        RouterError::Spill(SpillError::Full) => {
+            Error::transient("my-spill-full", "no room to spill a transaction in the state folder")
+                .hint("make room in the state folder: nothing is lost")
+        }
+        e => router_error(e),
+    }
+}
+
+fn unknown_xid(e: RouterError, log: &Log, header: &EventHeader) -> Error {
+    if e != RouterError::UnknownXid {
+        return refused(e);
+    }
+    Error::fatal(
+        "my-xa-unknown",
+        "an XA transaction is committed whose rows lie before this pipeline's position",
+    )
+    .at(log.at(header))
+    .hint("take a new snapshot (remove the state folder); XA RECOVER shows prepared transactions")
+}
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;
