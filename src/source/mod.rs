@@ -5,8 +5,45 @@
 //! (`ReaderContext::flushed`); full rings make the reader wait, and waiting reaches the socket.
 
 pub mod context;
-pub mod postgres;
 pub mod mysql;
+pub mod postgres;
+
+use std::collections::BTreeMap;
+
+use penstock_protocol::frame::TableId;
+use penstock_protocol::position::Position;
+use penstock_protocol::schema::{SourceKind, TableName};
+
+pub use self::context::ReaderContext;
+use crate::error::Result;
+
+/// Why a reader ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceEnd {
+    /// It was asked to stop; everything read in whole transactions is routed.
+    Stopped,
+    /// `--exit-when-caught-up`: the goal taken at the start is routed.
+    CaughtUp,
+    /// `initial_only`: the snapshot is routed.
+    SnapshotTaken,
+}
+
+impl SourceEnd {
+    /// In a log line.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::CaughtUp => "caught up",
+            Self::SnapshotTaken => "snapshot taken",
+        }
+    }
+}
+
+/// Runs the reader of a pipeline to its end. It reconnects by itself; an error is final.
+pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
+    match context.source.kind {
+        SourceKind::Postgres => postgres::run(context).await,
+        SourceKind::MySql | SourceKind::MariaDb => mysql::run(context).await,
     }
 }
 

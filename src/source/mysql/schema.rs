@@ -60,7 +60,7 @@ pub struct Schemas {
 
 impl Schemas {
     /// A table as the snapshot's view shows it: certain, the stream begins at that view.
-    pub fn from_catalogue(
+    pub fn of_catalogue(
         &mut self,
         tables: &mut TableDirectory,
         table: &CatalogueTable,
@@ -92,7 +92,7 @@ impl Schemas {
         table: CatalogueTable,
     ) -> Arc<TableSchema> {
         let name = table.name.clone();
-        let schema = self.from_catalogue(tables, &table);
+        let schema = self.of_catalogue(tables, &table);
         if let Some(Known { catalogue: Some((_, trust)), .. }) = self.known.get_mut(&name) {
             *trust = Trust::Hint;
         }

@@ -223,7 +223,7 @@ impl Rows<'_> {
         }
         for (n, table) in tables.iter().enumerate() {
             let name = table.name.to_string();
-            let schema = schemas.from_catalogue(&mut self.ctx.tables, table);
+            let schema = schemas.of_catalogue(&mut self.ctx.tables, table);
             let id = schema.table;
             self.ctx.router.handle_schema(schema);
             self.ctx.progress.table_started(&name, Some(table.rows_estimate));
@@ -343,8 +343,7 @@ impl Rows<'_> {
     /// `rows_per_second`.
     async fn throttle(&self) {
         let rate = self.ctx.snapshot.rows_per_second;
-        if rate > 0 {
-            let due_ms = self.routed.saturating_mul(1000) / rate;
+        if let Some(due_ms) = self.routed.saturating_mul(1000).checked_div(rate) {
             let spent_ms = clock::monotonic_ms().saturating_sub(self.started_ms);
             sleep(Duration::from_millis(due_ms.saturating_sub(spent_ms))).await;
         }
