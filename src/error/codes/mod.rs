@@ -11,6 +11,7 @@ mod pipeline;
 mod runtime;
 mod sink;
 mod state;
+mod tls;
 mod usage;
 
 /// What `penstock help CODE` prints. Texts are paragraphs without line breaks (`\` at the end of a
@@ -37,6 +38,7 @@ pub const AREAS: &[(&str, &[Code])] = &[
     ("runtime", runtime::CODES),
     ("sink", sink::CODES),
     ("state", state::CODES),
+    ("tls", tls::CODES),
     ("usage", usage::CODES),
 ];
 
