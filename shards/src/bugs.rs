@@ -40,6 +40,7 @@ pub enum Bug {
     PointLostWhenFull,
     PointsUnbounded,
     StopUnrecorded,
+    ReaderStopBySeq,
     // checkpoint
     TornAccepted,
     SameSlotAgain,

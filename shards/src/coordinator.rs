@@ -33,7 +33,7 @@ pub struct Commit {
     pub position: Option<Position>,
     /// By sink: its own watermark, and the position of the last commit point below it.
     pub per_sink: Vec<(Seq, Option<Position>)>,
-    /// Tables that stopped in this run at or before `seq`.
+    /// Tables that stopped in this run at or before `position`.
     pub stopped_tables: Vec<TableStop>,
     /// XA transactions that wait for their end.
     pub parked: Vec<ParkedGroup>,
@@ -52,7 +52,10 @@ pub struct Coordinator {
     last: (PointId, Seq),
     /// By sink, then the whole pipeline.
     cursors: Vec<Cursor>,
+    /// From shards: each counts from its `Seq` on.
     stops: Vec<TableStop>,
+    /// From the reader, up to the pipeline's watermark.
+    reader_stops: Vec<TableStop>,
     parked: BTreeMap<Vec<u8>, ParkedGroup>,
     snapshot_done: bool,
     /// A commit was polled and is not durable yet, oldest first.
@@ -66,6 +69,7 @@ struct Point {
     seq: Seq,
     moved: Moved,
     parked: Vec<ParkedChange>,
+    stops: Vec<TableStop>,
     snapshot_done: bool,
 }
 
@@ -103,6 +107,7 @@ impl Coordinator {
             last: (PointId(0), Seq(0)),
             cursors: (0..=sinks).map(|_| cursor()).collect(),
             stops: Vec::new(),
+            reader_stops: Vec::new(),
             parked: start.parked.into_iter().map(|group| (group.xid.clone(), group)).collect(),
             snapshot_done: start.snapshot_done,
             saving: VecDeque::new(),
@@ -122,7 +127,7 @@ impl Coordinator {
         if let Some(delta) = &point.delta {
             moved.add(delta);
         }
-        let CommitPoint { point: id, seq, parked, snapshot_done, .. } = point;
+        let CommitPoint { point: id, seq, parked, stops, snapshot_done, .. } = point;
         let full = self.points.len() >= self.points_max && !self.bugs.has(Bug::PointsUnbounded);
         match self.points.back_mut() {
             // A full queue grows coarser, never wrong: the last point now ends where the new one
@@ -135,9 +140,10 @@ impl Coordinator {
                 (last.id, last.seq) = (id, seq);
                 last.moved.join(moved);
                 last.parked.extend(parked);
+                last.stops.extend(stops);
                 last.snapshot_done |= snapshot_done;
             }
-            _ => self.points.push_back(Point { id, seq, moved, parked, snapshot_done }),
+            _ => self.points.push_back(Point { id, seq, moved, parked, stops, snapshot_done }),
         }
     }
 
@@ -149,7 +155,8 @@ impl Coordinator {
         *known = through;
     }
 
-    /// A table of a shard stops. Comes before that shard's progress passes it.
+    /// A table of a shard stops. Comes before that shard's progress passes it. (What the reader
+    /// stops comes with a commit point: a position may pass it without any `Seq`.)
     pub fn handle_stop(&mut self, stop: TableStop) {
         if !self.bugs.has(Bug::StopUnrecorded) {
             self.stops.push(stop);
@@ -183,12 +190,13 @@ impl Coordinator {
         self.fold()?;
         let (whole, sinks) = self.cursors.split_last().expect("invariant: sinks and the whole");
         let position = whole.position.position();
+        let of_shards = self.stops.iter().filter(|stop| stop.seq <= whole.seq);
         let commit = Commit {
             point: whole.point,
             seq: whole.seq,
             position: position.clone(),
             per_sink: sinks.iter().map(|at| (at.seq, at.position.position())).collect(),
-            stopped_tables: self.stops.iter().filter(|at| at.seq <= whole.seq).cloned().collect(),
+            stopped_tables: self.reader_stops.iter().chain(of_shards).cloned().collect(),
             parked: self.parked.values().cloned().collect(),
             snapshot_done: self.snapshot_done,
         };
@@ -214,6 +222,10 @@ impl Coordinator {
                     continue;
                 }
                 self.snapshot_done |= point.snapshot_done;
+                match self.bugs.has(Bug::ReaderStopBySeq) {
+                    true => self.stops.extend_from_slice(&point.stops),
+                    false => self.reader_stops.extend_from_slice(&point.stops),
+                }
                 for change in &point.parked {
                     match change {
                         ParkedChange::Parked(group) => {

@@ -97,6 +97,8 @@ pub struct CommitPoint {
     pub delta: Option<PositionDelta>,
     /// XA transactions that were parked or released since the commit point before, in order.
     pub parked: Vec<ParkedChange>,
+    /// Tables that the reader stopped since the commit point before.
+    pub stops: Vec<TableStop>,
     /// True at the end of the first snapshot: from here on a restart streams.
     pub snapshot_done: bool,
 }

@@ -12,7 +12,7 @@ use penstock_protocol::position::Position;
 use penstock_protocol::schema::TableName;
 use penstock_shards::hop::{ShardInput, TableStop};
 use penstock_shards::router::{Router, RouterError, RouterOutput};
-use penstock_shards::seq::{PointId, Seq};
+use penstock_shards::seq::PointId;
 
 use super::{Start, TableDirectory};
 use crate::config::{self, OnTableError};
@@ -107,15 +107,12 @@ impl ReaderContext {
         if self.source.on_table_error == OnTableError::Fail {
             return Err(error);
         }
-        let stop = TableStop {
-            table: self.tables.id(name),
-            name: name.clone(),
-            seq: Seq(self.router.whole().0 + 1),
-            position,
-            reason: error.what,
-        };
+        let (table, reason) = (self.tables.id(name), error.what);
+        tracing::error!(table = %name, position, reason, "this table stops here; the rest goes on");
         self.stopped.insert(name.clone());
-        self.notices.send(Notice::TableStopped(stop)).await.map_err(|_| ended())
+        let seq = self.router.whole();
+        self.router.stop_table(TableStop { table, name: name.clone(), seq, position, reason });
+        Ok(())
     }
 
     /// Ends the stream: flushes, closes the rings and waits until the last checkpoint is durable.

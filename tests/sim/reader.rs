@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use penstock_protocol::frame::FrameKind;
+use penstock_protocol::frame::{FrameKind, TableId};
 use penstock_protocol::position::Gtid;
-use penstock_shards::hop::TxnOrigin;
+use penstock_shards::hop::{TableStop, TxnOrigin};
 use penstock_shards::router::{GroupId, Router, RouterError};
 use penstock_shards::segment::Segment;
 use penstock_shards::spill::SpillError;
 
-use crate::encoder::{kind_of, schema, write_frame};
+use crate::encoder::{kind_of, schema, table_name, write_frame};
 use crate::plant::{Plant, WorldBug};
 use crate::rng::Rng;
 use crate::source::{Change, End, Entry, Flavour, Item, Row, Source, TABLES};
@@ -32,7 +32,8 @@ pub struct Reader {
     versions: [u16; TABLES],
     sent: u32,
     pub snapshot_done: bool,
-    /// Tables that the checkpoint names as stopped are the shards' business.
+    /// Tables that it does not read any more.
+    stopped: [bool; TABLES],
     pub connects: u32,
 }
 
@@ -48,7 +49,7 @@ pub enum Step {
 }
 
 impl Reader {
-    pub fn new(plant: Plant, start: Option<usize>) -> Self {
+    pub fn new(plant: Plant, start: Option<usize>, stopped: [bool; TABLES]) -> Self {
         Self {
             plant,
             next: start.unwrap_or(0),
@@ -59,6 +60,7 @@ impl Reader {
             versions: [0; TABLES],
             sent: 0,
             snapshot_done: start.is_some(),
+            stopped,
             connects: 0,
         }
     }
@@ -169,9 +171,15 @@ impl Reader {
                 }
                 match items.get(self.item) {
                     Some(Item::Frame(rows)) => {
-                        self.give_schema(&rows[0], router);
                         let head = heads.next().expect("invariant: a head was made for it");
-                        router.handle_frame(segment, head)?;
+                        let poison = source.reader_stops && rows.iter().any(|row| row.poison);
+                        if poison && !self.stopped[rows[0].table as usize] {
+                            self.stop_table(rows[0].table, n, router);
+                        }
+                        if !self.stopped[rows[0].table as usize] {
+                            self.give_schema(&rows[0], router);
+                            router.handle_frame(segment, head)?;
+                        }
                     }
                     Some(Item::Savepoint(name)) => router.savepoint(&[*name])?,
                     Some(Item::RollbackTo(name)) => router.rollback_to(&[*name])?,
@@ -189,6 +197,14 @@ impl Reader {
         }
         (self.next, self.item, self.begun) = (n, 0, false);
         Ok(())
+    }
+
+    fn stop_table(&mut self, table: u32, n: usize, router: &mut Router) {
+        self.stopped[table as usize] = true;
+        let (seq, name) = (router.whole(), table_name(table));
+        let (position, reason) = (n as u64, "unreadable".into());
+        let stop = TableStop { table: TableId(table), name, seq, position, reason };
+        router.stop_table(stop);
     }
 
     fn give_schema(&mut self, row: &Row, router: &mut Router) {

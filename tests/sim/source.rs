@@ -126,6 +126,8 @@ pub struct Source {
     pub undecided: bool,
     /// Poison rows and table stops.
     pub poison: bool,
+    /// It is the reader who cannot go on with a poisoned table, not a shard.
+    pub reader_stops: bool,
     pub entries_max: usize,
     pub log: Vec<Entry>,
     pub durable: usize,
@@ -148,7 +150,8 @@ impl Source {
         Self {
             flavour,
             undecided: flavour != Flavour::Wal && !rng.one_in(4),
-            poison: rng.one_in(4),
+            poison: rng.one_in(3),
+            reader_stops: rng.one_in(2),
             entries_max: rng.range(10, 60),
             log: Vec::new(),
             durable: 0,
@@ -309,20 +312,36 @@ impl Source {
         for (table, events) in self.expected.tables.iter().enumerate() {
             before[table] = events.len();
         }
+        let mut met = [None; TABLES];
+        if let (true, Entry::Group { items, .. }) = (self.reader_stops, &self.log[n - 1]) {
+            for item in items {
+                if let Item::Frame(rows) = item
+                    && rows.iter().any(|row| row.poison)
+                {
+                    let table = rows[0].table as usize;
+                    met[table] = Some(Stop { entry: n, least: before[table] });
+                }
+            }
+        }
+        let mut ended = [false; TABLES];
         for row in committed {
             let table = row.table as usize;
-            if row.table == FILTERED_TABLE || self.expected.stops[table].is_some() {
+            let stopped = self.expected.stops[table].is_some() || ended[table];
+            if row.table == FILTERED_TABLE || stopped {
                 continue;
             }
             let number = self.expected.tables[table].len() + 1;
             if row.poison {
-                let least = before[table];
-                self.expected.stops[table] = Some(Stop { entry: n, least });
+                ended[table] = true;
+                met[table] = Some(Stop { entry: n, least: before[table] });
                 continue;
             }
             let Row { key, value, change, .. } = row;
             self.expected.tables[table].push(Event { entry: n, key, value, change });
             self.expected.places.insert(value, (row.table, number));
+        }
+        for (known, met) in self.expected.stops.iter_mut().zip(met) {
+            *known = known.or(met);
         }
     }
 

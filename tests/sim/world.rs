@@ -227,7 +227,12 @@ impl World {
         let sinks = self.sinks.len() as u16;
         let coordinator = Coordinator::with_limits(shards, sinks, from, self.limits, bugs);
         let stopped = done.map(|c| c.stopped_tables.clone()).unwrap_or_default();
-        let reader = Reader::new(self.plant, start);
+        let names = (0..TABLES as u32).map(table_name);
+        let mut is_stopped = [false; TABLES];
+        for (table, name) in names.enumerate() {
+            is_stopped[table] = stopped.iter().any(|stop| stop.name == name);
+        }
+        let reader = Reader::new(self.plant, start, is_stopped);
         let count = usize::from(shards);
         self.process = Process {
             epoch,
@@ -639,7 +644,7 @@ impl Process {
         Self {
             epoch: Epoch(0),
             router: Router::new(map, Box::new(disk.clone())),
-            reader: Reader::new(Plant::None, None),
+            reader: Reader::new(Plant::None, None, [false; TABLES]),
             shards: Vec::new(),
             coordinator: Coordinator::new(1, 1, start).expect("invariant: nothing to read"),
             rings: Vec::new(),

@@ -58,6 +58,18 @@ struct Spilled {
 }
 
 impl Held {
+    /// Ready for the next group; what memory is small stays.
+    pub(super) fn reset(&mut self) {
+        self.segments.clear();
+        self.memory.clear();
+        (self.body_bytes, self.pinned_bytes) = (0, 0);
+        self.savepoints.clear();
+        self.spilled = None;
+        self.schemas.clear();
+        self.tables.clear();
+        self.table_index.clear();
+    }
+
     /// Frames so far.
     pub(super) fn frames(&self) -> u64 {
         match &self.spilled {

@@ -19,8 +19,9 @@ mod held;
 mod open;
 mod point;
 mod replay;
+mod streamed;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, TableId};
@@ -29,7 +30,9 @@ use penstock_protocol::schema::{TableName, TableSchema};
 
 use crate::bucket::BucketMap;
 use crate::bugs::{Bug, Bugs};
-use crate::hop::{CommitPoint, ParkedChange, ParkedGroup, ShardInput, TxnHead, TxnOrigin};
+use crate::hop::{
+    CommitPoint, ParkedChange, ParkedGroup, ShardInput, TableStop, TxnHead, TxnOrigin,
+};
 use crate::limits::Limits;
 use crate::segment::Segment;
 use crate::seq::{PointId, Seq, ShardId};
@@ -40,6 +43,7 @@ use held::Held;
 use open::OpenBatches;
 use point::NextPoint;
 use replay::Replay;
+use streamed::Streamed;
 
 /// Names a source transaction over reconnects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +81,11 @@ pub struct Router {
     whole: Seq,
     group: Option<Group>,
     /// The streaming group that a lost connection has cut.
-    cut: Option<(GroupId, Streaming)>,
+    cut: Option<GroupId>,
+    streamed: Streamed,
+    held: Held,
+    /// Tables that the reader has stopped: their frames are dropped.
+    stopped: BTreeSet<TableId>,
     open: OpenBatches,
     out: VecDeque<Out>,
     point: NextPoint,
@@ -102,24 +110,12 @@ struct Group {
     mode: Mode,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    Streaming(Streaming),
-    Held(Held),
-}
-
-/// A group whose frames go at once.
-#[derive(Default)]
-struct Streaming {
-    /// From the first frame on.
-    head: Option<Arc<TxnHead>>,
-    /// Frames routed before a connection was lost, still to be skipped.
-    skip: u64,
-    /// Frames routed.
-    routed: u64,
-    /// Over kind, table and length of the frames routed: a resumed group must be the same.
-    mark: u64,
-    /// The same over the frames skipped so far.
-    skipped_mark: u64,
+    /// Frames go at once; `Router::streamed` counts them.
+    Streaming,
+    /// Frames wait in `Router::held`.
+    Held,
 }
 
 enum Out {
@@ -153,6 +149,9 @@ impl Router {
             whole: Seq(0),
             group: None,
             cut: None,
+            streamed: Streamed::default(),
+            held: Held::default(),
+            stopped: BTreeSet::new(),
             out: VecDeque::new(),
             point: NextPoint::new(PointId(1)),
             txns_since_flush: 0,
@@ -200,17 +199,23 @@ impl Router {
 
     /// A new version of a table, in order with its frames. The shard of the table's name owns it.
     pub fn handle_schema(&mut self, schema: Arc<TableSchema>) {
-        if let Some(Group { mode: Mode::Held(held), .. }) = &mut self.group {
-            held.schemas.push((held.frames(), Arc::clone(&schema)));
-            if self.bugs.has(Bug::SchemaOvertakesHeld) {
-                held.schemas.pop();
-                self.send_schema(schema);
-                return;
-            }
+        let held = self.is_held() && !self.bugs.has(Bug::SchemaOvertakesHeld);
+        if held {
+            self.held.schemas.push((self.held.frames(), Arc::clone(&schema)));
             self.note_schema(schema);
         } else {
             self.send_schema(schema);
         }
+    }
+
+    /// A table that the reader cannot go on with: recorded in every checkpoint from the next point
+    /// on, so before any position behind it (HAZARDS L21). Its frames that wait here, parked ones
+    /// too, are dropped; the reader gives no more of them. `stop.seq` is set here.
+    pub fn stop_table(&mut self, mut stop: TableStop) {
+        stop.seq = Seq(self.whole.0 + 1);
+        self.stopped.insert(stop.table);
+        self.point.stops.push(stop);
+        self.point.dirty = true;
     }
 
     /// Remembers owner and schema, without sending.
@@ -246,15 +251,20 @@ impl Router {
             return Err(RouterError::GroupOpen);
         }
         let mode = match self.cut.take() {
-            Some((cut, streaming)) => {
+            Some(cut) => {
                 if cut != id || hold || id == GroupId::Snapshot {
                     return Err(RouterError::AnotherGroup);
                 }
-                let skip = streaming.routed;
-                Mode::Streaming(Streaming { skip, skipped_mark: 0, ..streaming })
+                if !self.bugs.has(Bug::InterruptedRoutedAgain) {
+                    self.streamed.resume();
+                }
+                Mode::Streaming
             }
-            None if hold => Mode::Held(Held::default()),
-            None => Mode::Streaming(Streaming::default()),
+            None if hold => Mode::Held,
+            None => {
+                self.streamed.start();
+                Mode::Streaming
+            }
         };
         if matches!(origin, TxnOrigin::BinlogSnapshot { .. } | TxnOrigin::WalSnapshot { .. })
             && !self.bugs.has(Bug::SnapshotCheckpointed)
@@ -279,30 +289,29 @@ impl Router {
             return Err(RouterError::FrameOutsideSegment { offset, len });
         }
         let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
-        match &mut group.mode {
-            Mode::Held(held) => {
+        match group.mode {
+            Mode::Held => {
                 let bound = match self.bugs.has(Bug::GroupUnbounded) {
                     true => usize::MAX,
                     false => self.limits.group_bytes,
                 };
-                held.push(segment, head, bound, self.spill.as_mut(), &mut self.spill_next)?;
+                let (spill, next) = (self.spill.as_mut(), &mut self.spill_next);
+                self.held.push(segment, head, bound, spill, next)?;
             }
-            Mode::Streaming(streaming) => {
-                if streaming.skip > 0 && !self.bugs.has(Bug::InterruptedRoutedAgain) {
-                    return streaming.skip(&head);
+            Mode::Streaming => {
+                if !self.streamed.take(&head)? {
+                    return Ok(());
                 }
                 let head_of = || {
                     self.last.0 += 1;
                     let (origin, seq) = (group.origin.clone(), self.last);
                     Arc::new(TxnHead { seq, commit_us: group.commit_us, origin })
                 };
-                let txn = streaming.head.get_or_insert_with(head_of);
+                let txn = self.streamed.head.get_or_insert_with(head_of);
                 let through = match self.bugs.has(Bug::PunctuateInTransaction) {
                     true => self.last,
                     false => self.whole,
                 };
-                streaming.routed += 1;
-                streaming.mark = mark(streaming.mark, &head);
                 let max = self.limits.frames_per_batch;
                 self.open.push(owner, segment, head, txn, through, max, &mut self.out);
             }
@@ -313,7 +322,8 @@ impl Router {
     /// SAVEPOINT in a held group. A name that is set again moves. Names compare without ASCII
     /// case, as the servers do.
     pub fn savepoint(&mut self, name: &[u8]) -> Result<(), RouterError> {
-        self.held()?.savepoint(name);
+        self.need_held()?;
+        self.held.savepoint(name);
         Ok(())
     }
 
@@ -322,16 +332,17 @@ impl Router {
         if self.bugs.has(Bug::RollbackToIgnored) {
             return Ok(());
         }
-        let Some(Group { mode: Mode::Held(held), .. }) = &mut self.group else {
-            self.held()?;
-            return Err(RouterError::NoGroup);
-        };
-        held.rollback_to(name, self.spill.as_mut())
+        self.need_held()?;
+        self.held.rollback_to(name, self.spill.as_mut())
     }
 
-    fn held(&mut self) -> Result<&mut Held, RouterError> {
-        match &mut self.group {
-            Some(Group { mode: Mode::Held(held), .. }) => Ok(held),
+    fn is_held(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.mode == Mode::Held)
+    }
+
+    fn need_held(&self) -> Result<(), RouterError> {
+        match &self.group {
+            Some(group) if group.mode == Mode::Held => Ok(()),
             Some(_) => Err(RouterError::GroupStreams),
             None => Err(RouterError::NoGroup),
         }
@@ -339,18 +350,16 @@ impl Router {
 
     /// The open group is committed; `delta`: the position behind it.
     pub fn commit(&mut self, delta: PositionDelta) -> Result<(), RouterError> {
-        let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
-        match &mut group.mode {
-            Mode::Streaming(streaming) => {
-                if streaming.skip > 0 && !self.bugs.has(Bug::InterruptedRoutedAgain) {
-                    return Err(RouterError::AnotherGroup);
-                }
-                self.group = None;
-            }
-            Mode::Held(held) => {
-                held.flush_spill(self.spill.as_mut())?;
+        match self.group.as_ref().ok_or(RouterError::NoGroup)?.mode {
+            Mode::Streaming if self.streamed.is_whole(&self.stopped) => self.group = None,
+            Mode::Streaming => return Err(RouterError::AnotherGroup),
+            Mode::Held => {
+                self.held.flush_spill(self.spill.as_mut())?;
                 let group = self.group.take().expect("invariant: looked at just above");
-                self.route_held(group);
+                let mut held = std::mem::take(&mut self.held);
+                self.route_held(group, &held);
+                held.reset();
+                self.held = held;
             }
         }
         self.whole = self.last;
@@ -363,10 +372,9 @@ impl Router {
     }
 
     /// Routes a held group whose end was COMMIT.
-    fn route_held(&mut self, group: Group) {
-        let Mode::Held(held) = group.mode else { return };
+    fn route_held(&mut self, group: Group, held: &Held) {
         if held.frames() == 0 {
-            held.schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+            held.schemas.iter().for_each(|(_, schema)| self.send_schema(Arc::clone(schema)));
             return;
         }
         self.last.0 += 1;
@@ -390,15 +398,22 @@ impl Router {
                 self.send_schema(Arc::clone(schema));
             }
             let Some(table) = &self.tables[head.table.0 as usize] else { continue };
+            if self.stopped.contains(&head.table) {
+                continue;
+            }
             let max = self.limits.frames_per_batch;
             self.open.push(table.owner, segment, *head, &txn, self.whole, max, &mut self.out);
         }
         schemas.for_each(|(_, schema)| self.send_schema(Arc::clone(schema)));
     }
 
-    fn owners_of(&self, tables: &[TableId]) -> Vec<(TableId, ShardId)> {
-        let owner = |t: &TableId| self.tables[t.0 as usize].as_ref().map(|found| (*t, found.owner));
-        tables.iter().filter_map(owner).collect()
+    /// By the index that spill records use; `None`: the table has stopped.
+    fn owners_of(&self, tables: &[TableId]) -> Vec<Option<(TableId, ShardId)>> {
+        let owner = |t: &TableId| {
+            let table = self.tables.get(t.0 as usize).and_then(Option::as_ref);
+            table.filter(|_| !self.stopped.contains(t)).map(|table| (*t, table.owner))
+        };
+        tables.iter().map(owner).collect()
     }
 
     /// Everything routed so far goes before a group that is read back from the spill.
@@ -424,20 +439,26 @@ impl Router {
 
     /// Drops the frames of the open group and sends its schemas.
     fn drop_group(&mut self) -> Result<(), RouterError> {
-        match &mut self.group {
-            None => return Err(RouterError::NoGroup),
-            Some(Group { mode: Mode::Streaming(streaming), .. }) if streaming.head.is_some() => {
+        match self.group.as_ref().ok_or(RouterError::NoGroup)?.mode {
+            Mode::Streaming if self.streamed.head.is_some() => {
                 return Err(RouterError::GroupStreams);
             }
-            Some(Group { mode: Mode::Held(held), .. }) => {
-                held.forget(self.spill.as_mut())?;
-                let schemas = std::mem::take(&mut held.schemas);
-                schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+            Mode::Streaming => {}
+            Mode::Held => {
+                self.held.forget(self.spill.as_mut())?;
+                self.leave_held();
             }
-            Some(_) => {}
         }
         self.group = None;
         Ok(())
+    }
+
+    /// The held group's frames are gone elsewhere; its schemas hold.
+    fn leave_held(&mut self) {
+        let schemas = std::mem::take(&mut self.held.schemas);
+        self.held.reset();
+        self.group = None;
+        schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
     }
 
     /// XA PREPARE: the open group waits, over restarts if need be, until its end comes under
@@ -446,10 +467,8 @@ impl Router {
         if self.bugs.has(Bug::XaRoutedAtPrepare) {
             return self.commit(delta);
         }
-        self.held()?;
-        let Some(Group { mode: Mode::Held(held), .. }) = &mut self.group else {
-            return Err(RouterError::NoGroup);
-        };
+        self.need_held()?;
+        let held = &mut self.held;
         held.park(self.spill.as_mut(), &mut self.spill_next)?;
         let tables = held.tables().iter();
         let schema = |t: &TableId| {
@@ -463,9 +482,7 @@ impl Router {
             frames: held.frames(),
             tables: tables.map(schema).collect(),
         };
-        let schemas = std::mem::take(&mut held.schemas);
-        self.group = None;
-        schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+        self.leave_held();
         self.unsynced.push(parked.spill);
         if !self.bugs.has(Bug::ParkedUnlisted) {
             self.point.parked.push(ParkedChange::Parked(Arc::new(parked.clone())));
@@ -563,17 +580,15 @@ impl Router {
     /// The connection is lost, perhaps inside a group. A held group is dropped (the source sends
     /// it again), its schemas hold; a streaming one waits for its rest.
     pub fn interrupted(&mut self) -> Result<(), RouterError> {
-        match self.group.take() {
-            Some(Group { id, mode: Mode::Streaming(streaming), .. }) if streaming.routed > 0 => {
-                self.cut = Some((id, streaming));
-                Ok(())
-            }
-            Some(group @ Group { mode: Mode::Held(_), .. }) => {
-                self.group = Some(group);
-                self.drop_group()
-            }
-            _ => Ok(()),
+        if self.is_held() {
+            return self.drop_group();
         }
+        if let Some(group) = self.group.take()
+            && self.streamed.head.is_some()
+        {
+            self.cut = Some(group.id);
+        }
+        Ok(())
     }
 
     /// Punctuates: makes batches of what is queued, for every shard, idle ones too, and a commit
@@ -595,9 +610,9 @@ impl Router {
         if self.point.dirty && !self.point.blind && !self.snapshot {
             let next = NextPoint::new(PointId(self.point.id.0 + 1));
             let done = std::mem::replace(&mut self.point, next);
-            let NextPoint { id: point, base, delta, parked, snapshot_done, .. } = done;
+            let NextPoint { id: point, base, delta, parked, stops, snapshot_done, .. } = done;
             let seq = self.whole;
-            let point = CommitPoint { point, seq, base, delta, parked, snapshot_done };
+            let point = CommitPoint { point, seq, base, delta, parked, stops, snapshot_done };
             self.out.push_back(Out::Ready(RouterOutput::Point(point)));
         }
         Ok(())
@@ -659,10 +674,7 @@ impl Router {
 
     /// Bytes of memory that the open group holds until its end.
     pub fn held_bytes(&self) -> usize {
-        match &self.group {
-            Some(Group { mode: Mode::Held(held), .. }) => held.memory_bytes(),
-            _ => 0,
-        }
+        self.held.memory_bytes()
     }
 
     /// Bytes in the spill store: undecided and parked transactions. At `SPILL_BYTES_MAX` the
@@ -680,23 +692,6 @@ impl Router {
     pub fn in_group(&self) -> bool {
         self.group.is_some() || self.cut.is_some()
     }
-}
-
-impl Streaming {
-    fn skip(&mut self, head: &FrameHead) -> Result<(), RouterError> {
-        self.skip -= 1;
-        self.skipped_mark = mark(self.skipped_mark, head);
-        match self.skip == 0 && self.skipped_mark != self.mark {
-            true => Err(RouterError::AnotherGroup),
-            false => Ok(()),
-        }
-    }
-}
-
-/// Running mark of a streaming group's frames.
-fn mark(before: u64, head: &FrameHead) -> u64 {
-    let frame = u64::from(head.table.0) << 32 ^ u64::from(head.len) << 4 ^ head.kind as u64;
-    (before ^ frame).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use penstock_protocol::position::{Position, PositionDelta};
 
-use crate::hop::ParkedChange;
+use crate::hop::{ParkedChange, TableStop};
 use crate::seq::PointId;
 
 /// What the next commit point will say.
@@ -17,13 +17,15 @@ pub(super) struct NextPoint {
     pub(super) base: Option<Position>,
     pub(super) delta: Option<PositionDelta>,
     pub(super) parked: Vec<ParkedChange>,
+    pub(super) stops: Vec<TableStop>,
     pub(super) snapshot_done: bool,
 }
 
 impl NextPoint {
     pub(super) fn new(id: PointId) -> Self {
-        let (base, delta, parked) = (None, None, Vec::new());
-        Self { id, dirty: false, blind: false, base, delta, parked, snapshot_done: false }
+        let (base, delta, parked, stops) = (None, None, Vec::new(), Vec::new());
+        let (dirty, blind, snapshot_done) = (false, false, false);
+        Self { id, dirty, blind, base, delta, parked, stops, snapshot_done }
     }
 
     pub(super) fn add(&mut self, delta: PositionDelta) {

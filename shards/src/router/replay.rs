@@ -28,8 +28,8 @@ pub(super) struct Replay {
     offset: u64,
     frames: u64,
     txn: Arc<TxnHead>,
-    /// By the index that records use.
-    owners: Vec<(TableId, ShardId)>,
+    /// By the index that records use; `None`: the table has stopped.
+    owners: Vec<Option<(TableId, ShardId)>>,
     schemas: Schemas,
     shards: u16,
     limits: Limits,
@@ -43,7 +43,7 @@ impl Replay {
         spill: SpillId,
         bytes: u64,
         txn: Arc<TxnHead>,
-        owners: Vec<(TableId, ShardId)>,
+        owners: Vec<Option<(TableId, ShardId)>>,
         schemas: Schemas,
         shards: u16,
         limits: Limits,
@@ -56,7 +56,7 @@ impl Replay {
     pub(super) fn of_parked(
         group: &ParkedGroup,
         txn: Arc<TxnHead>,
-        owners: Vec<(TableId, ShardId)>,
+        owners: Vec<Option<(TableId, ShardId)>>,
         shards: u16,
         limits: Limits,
     ) -> Self {
@@ -79,7 +79,8 @@ impl Replay {
         &mut self,
         store: &mut dyn SpillStore,
     ) -> Result<Option<RouterOutput>, SpillError> {
-        if self.ready.is_empty() && self.offset < self.bytes {
+        // A piece gives nothing if its tables have stopped.
+        while self.ready.is_empty() && self.offset < self.bytes {
             self.read_piece(store)?;
         }
         if self.ready.is_empty() {
@@ -158,9 +159,9 @@ impl Replay {
                 open.seal(owner, through, &mut self.ready);
                 self.push_schema(owner, schema);
             }
-            let (table, owner) = self.owners[head.table.0 as usize];
-            head.table = table;
             self.frames += 1;
+            let Some((table, owner)) = self.owners[head.table.0 as usize] else { continue };
+            head.table = table;
             let (txn, out) = (&self.txn, &mut self.ready);
             open.push(owner, segment, head, txn, through, self.limits.frames_per_batch, out);
         }
