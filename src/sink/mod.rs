@@ -8,6 +8,7 @@
 //! A new sink is one file (or folder) here that implements `Sink`, its declaration, and a line
 //! in `build`.
 
+pub mod file;
 pub mod line;
 pub mod null;
 pub mod stdout;
@@ -190,9 +191,14 @@ pub fn build(config: &config::Sink, context: &SinkContext) -> Result<Box<dyn Sin
     let sink: Box<dyn Sink> = match &config.kind {
         SinkKind::Null => Box::new(null::NullSink),
         SinkKind::Stdout => Box::new(stdout::StdoutSink::new(headers)),
-        SinkKind::File { .. } => {
-            return Err(Error::usage("sink-kind", "this build has no file sink"));
-        }
+        SinkKind::File { path, rotate_bytes } => Box::new(file::FileSink::new(file::FileOptions {
+            folder: path.clone(),
+            pipeline: context.pipeline.clone(),
+            topic_prefix: format!("{}{}", config.encode.name, config.encode.topic_delimiter),
+            rotate_bytes: *rotate_bytes,
+            exactly_once: config.exactly_once,
+            headers,
+        })),
     };
     let declared = sink.declaration();
     if config.exactly_once && !declared.exactly_once {

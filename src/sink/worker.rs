@@ -260,7 +260,7 @@ mod tests {
         }
         fn open(&mut self, resume: Resume) -> Result<()> {
             match resume.state {
-                Some(_) => Err(Error::fatal("sink-kind", "refused")),
+                Some(_) => Err(Error::fatal("sink-state", "refused")),
                 None => Ok(()),
             }
         }
@@ -268,7 +268,7 @@ mod tests {
             let id = batch.batch().id.0;
             assert_ne!(Some(id), self.panic_at, "asked to");
             if Some(id) == self.fail_at {
-                return Err(Error::fatal("sink-kind", "failed"));
+                return Err(Error::fatal("sink-state", "failed"));
             }
             self.held.push(batch);
             self.deadline = self.delay.map(|delay| Instant::now() + delay);
@@ -374,7 +374,7 @@ mod tests {
         run.batches(3);
         let (tx, rx) = bounded(1);
         sender.send_blocking(Request::StateAt(Seq(1), Reply::new(move |r| tx.send(r).unwrap())));
-        assert_eq!(run.ended().unwrap_err().code, "sink-kind");
+        assert_eq!(run.ended().unwrap_err().code, "sink-state");
         assert_eq!(answer(&rx).unwrap_err().code, "sink-ended");
         let late = run.answers.handle(run.maker.batch(&[Row::new("t", 1, "1", "2")]));
         let Err(NotTaken::Ended(late)) = sender.try_send(Request::Batch(late)) else {
@@ -427,6 +427,6 @@ mod tests {
         let resume = Resume { epoch: Epoch(1), state: Some(Value::Null) };
         let never = |_| panic!("on_end without a successful open");
         let result = SinkWorker::spawn("t", Box::new(Holder::default()), resume, 8, never);
-        assert_eq!(result.err().unwrap().code, "sink-kind");
+        assert_eq!(result.err().unwrap().code, "sink-state");
     }
 }
