@@ -99,7 +99,7 @@ pub(super) fn start(
     roles: &Roles,
     options: RunOptions,
     mut signal: watch::Receiver<bool>,
-    progress: ProgressSink,
+    progress: &ProgressSink,
 ) -> Result<Running> {
     let mut state = State::open(&pipeline.state, &pipeline.name)?;
     let checkpoint = state.load().cloned();
@@ -162,6 +162,7 @@ pub(super) fn start(
         ended: Ended::default(),
     };
     let name = pipeline.name.clone();
+    let progress = progress.clone();
     let on_reader = move || {
         let mut tables = TableDirectory::default();
         let mut router = Router::new(map, spill);

@@ -9,7 +9,8 @@ mod launch;
 mod shard;
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use self::launch::{Roles, Running};
 
@@ -17,13 +18,19 @@ use penstock_shards::hop::{CommitPoint, ShardProgress, TableStop};
 use penstock_shards::seq::SinkId;
 
 use crate::config;
-use crate::error::{Error, Result};
-use crate::progress::Progress;
-use crate::runtime::{self, Core, CoreConfig, affinity, signal};
+use crate::error::{Class, Error, Result};
+use crate::progress::{Progress, ProgressSink};
+use crate::runtime::{self, Core, CoreConfig, affinity, signal, watch};
 use crate::source::SourceEnd;
 
 /// Longest time from the request to stop to the end of the process.
 pub const DRAIN_MAX: Duration = Duration::from_secs(25);
+
+/// First pause before a pipeline is started again, and the longest.
+const RESTART_PAUSE_MIN: Duration = Duration::from_secs(1);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How soon a pause notices the wish to stop.
+const STOP_POLL: Duration = Duration::from_millis(50);
 
 /// How pipelines are run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,34 +61,73 @@ pub(crate) enum Notice {
 
 /// Runs pipelines to their end; returns the exit status: 0 if all ended well, else 1 (2 for usage).
 pub fn run_all(pipelines: Vec<config::Pipeline>, options: RunOptions) -> u8 {
-    match start_all(pipelines, options) {
-        Ok((running, cores)) => {
-            let ends = running.into_iter().map(|end| report(end.and_then(Running::join)));
-            let status = ends.max().unwrap_or(0);
-            // a reader that did not say goodbye in time is cancelled with its core
-            drop(cores);
-            status
-        }
-        Err(error) => report(Err(error)),
-    }
+    run_each(pipelines, options).unwrap_or_else(|error| report(Err(error)))
 }
 
-/// Launches the cores, then every pipeline. A pipeline that cannot start is an error of its own.
-fn start_all(
-    pipelines: Vec<config::Pipeline>,
-    options: RunOptions,
-) -> Result<(Vec<Result<Running>>, Vec<Core>)> {
-    let stop = signal::install()
-        .map_err(|e| Error::fatal("runtime-signals", format!("signals cannot be handled: {e}")))?;
+/// Launches the cores, then every pipeline under a supervisor of its own.
+fn run_each(pipelines: Vec<config::Pipeline>, options: RunOptions) -> Result<u8> {
+    let stop = signal::install().map_err(|e| {
+        Error::fatal("runtime-signals", format!("signals cannot be handled: {e}"))
+            .hint("allow pipes and signal handlers to this process")
+    })?;
     let plan = plan(&pipelines)?;
     let cores: Vec<Core> = plan.cores.into_iter().map(Core::launch).collect::<Result<_>>()?;
     let progress = Progress::new(std::io::stderr().is_terminal());
-    let mut running = vec![];
-    for (pipeline, roles) in pipelines.into_iter().zip(plan.roles) {
-        let sink = progress.pipeline(&pipeline.name);
-        running.push(launch::start(pipeline, &cores, &roles, options, stop.clone(), sink));
+    let ends: Vec<Result<()>> = thread::scope(|scope| {
+        let supervised = pipelines.into_iter().zip(plan.roles).map(|(pipeline, roles)| {
+            let (cores, stop) = (&cores, stop.clone());
+            let sink = progress.pipeline(&pipeline.name);
+            scope.spawn(move || supervise(&pipeline, cores, &roles, options, &stop, &sink))
+        });
+        let supervised: Vec<_> = supervised.collect();
+        supervised.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect()
+    });
+    // a reader that did not say goodbye in time is cancelled with its core
+    drop(cores);
+    Ok(ends.into_iter().map(report).max().unwrap_or(0))
+}
+
+/// One pipeline until it ends for good. What only a new start from the checkpoint mends (a first
+/// snapshot that was cut, say) is started again after 1, 2, 4 … 60 s.
+fn supervise(
+    pipeline: &config::Pipeline,
+    cores: &[Core],
+    roles: &Roles,
+    options: RunOptions,
+    stop: &watch::Receiver<bool>,
+    progress: &ProgressSink,
+) -> Result<()> {
+    let mut pause = RESTART_PAUSE_MIN;
+    loop {
+        let started = Instant::now();
+        let run = launch::start(pipeline.clone(), cores, roles, options, stop.clone(), progress);
+        let error = match run.and_then(Running::join) {
+            Err(error) if error.class == Class::Transient => error,
+            ended => return ended,
+        };
+        if started.elapsed() > RESTART_PAUSE_MAX {
+            pause = RESTART_PAUSE_MIN;
+        }
+        tracing::warn!(
+            pipeline = pipeline.name,
+            code = error.code,
+            "{}; new start in {} s",
+            error.what,
+            pause.as_secs()
+        );
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            if stop.get() {
+                return Ok(());
+            }
+            thread::sleep(STOP_POLL);
+        }
+        pause = (pause * 2).min(RESTART_PAUSE_MAX);
     }
-    Ok((running, cores))
+}
+
+fn died() -> Result<()> {
+    Err(Error::fatal("pipeline-panic", "a pipeline's supervisor panicked"))
 }
 
 fn report(ended: Result<()>) -> u8 {
