@@ -235,3 +235,140 @@ pub fn choose_with(a: &[u8], b: &[u8], bugs: Bugs) -> Result<Chosen, CheckpointE
     let newest = newest.map(|(slot, (_, checkpoint))| (slot, checkpoint));
     Ok(Chosen { newest, next_slot, next_generation })
 }
+
+#[cfg(test)]
+mod tests {
+    use penstock_protocol::frame::TableId;
+    use penstock_protocol::position::LsnPosition;
+    use penstock_protocol::schema::{Charset, Column, ColumnType, DefaultValue, TableSchema};
+
+    use super::*;
+    use crate::spill::SpillId;
+
+    fn checkpoint(lsn: u64, note: &str) -> Checkpoint {
+        let system_id = "7".into();
+        let position =
+            Position::Postgres(LsnPosition { system_id, timeline: 1, lsn, last_commit_lsn: 3 });
+        Checkpoint {
+            pipeline: "shop".into(),
+            epoch: Epoch(lsn),
+            position: Some(position.clone()),
+            sinks: vec![SinkCheckpoint {
+                name: "files".into(),
+                position: Some(position),
+                state: serde_json::json!({ "a.jsonl": 1234, "note": note }),
+            }],
+            snapshot: SnapshotState::Done,
+            schema_version: 4,
+            bucket_generation: 1,
+            stopped_tables: Vec::new(),
+            parked: Vec::new(),
+            version_reserve: 9,
+        }
+    }
+
+    /// Writes over what the slot holds, up to `cut` bytes.
+    fn torn(slot: &[u8], new: &[u8], cut: usize) -> Vec<u8> {
+        let mut slot = slot.to_vec();
+        slot.resize(slot.len().max(cut), 0);
+        slot[..cut].copy_from_slice(&new[..cut]);
+        slot
+    }
+
+    #[test]
+    fn a_write_torn_at_any_byte_leaves_the_other_slot() {
+        // Goal: whatever part of a write reached the disk, the last good checkpoint is read, or the
+        // new one if all of it did; method: every cut, over an empty slot, a shorter checkpoint
+        // and a longer one.
+        let good = checkpoint(20, "good").encode(5);
+        let new = checkpoint(30, "new").encode(6);
+        let older = checkpoint(10, "x").encode(4);
+        let longer = checkpoint(10, &"long ".repeat(40)).encode(4);
+        for before in [vec![0; 64], Vec::new(), older, longer] {
+            for cut in 0..=new.len() {
+                let slot = torn(&before, &new, cut);
+                for (a, b, other) in [(&good, &slot, Slot::B), (&slot, &good, Slot::A)] {
+                    let chosen = choose(a, b).unwrap();
+                    let (at, newest) = chosen.newest.unwrap();
+                    if cut == new.len() {
+                        assert_eq!((at, newest), (other, checkpoint(30, "new")));
+                        assert_eq!(chosen.next_generation, 7);
+                    } else {
+                        assert_eq!(newest, checkpoint(20, "good"), "cut at {cut}");
+                        assert_eq!((at != other, chosen.next_slot), (true, other));
+                        assert_eq!(chosen.next_generation, 6);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_never_believed() {
+        // Goal: damage anywhere leaves the other slot; alone it is an error, never "nothing yet";
+        // method: every bit of the newer slot.
+        let good = checkpoint(20, "good").encode(5);
+        let new = checkpoint(30, "new").encode(6);
+        for bit in 0..new.len() * 8 {
+            let mut slot = new.clone();
+            slot[bit / 8] ^= 1 << (bit % 8);
+            let (_, newest) = choose(&good, &slot).unwrap().newest.unwrap();
+            assert_eq!(newest, checkpoint(20, "good"), "bit {bit}");
+            assert!(choose(&slot, &slot).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn nothing_yet_damage_and_strangers_are_told_apart() {
+        // Goal: only an empty state begins anew; method: each pair of slots.
+        let good = checkpoint(20, "good").encode(1);
+        let first = |cut: usize| torn(&[0; 4096], &good, cut);
+        let none = Chosen { newest: None, next_slot: Slot::A, next_generation: 1 };
+        assert_eq!(choose(&[], &[]), Ok(none.clone()));
+        assert_eq!(choose(&[0; 4096], &[0; 4096]), Ok(none.clone()));
+        for cut in 0..good.len() {
+            assert_eq!(choose(&first(cut), &[0; 4096]), Ok(none.clone()), "first write, {cut}");
+        }
+        let damaged = first(good.len() - 1);
+        assert_eq!(choose(&damaged, &damaged), Err(CheckpointError::Damaged));
+        assert_eq!(choose(b"something else", &[]), Err(CheckpointError::Foreign));
+        let mut newer = good.clone();
+        newer[8] = 2;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&newer[..24]), &newer[HEAD..]);
+        newer[24..HEAD].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(choose(&good, &newer), Err(CheckpointError::Newer { version: 2 }));
+    }
+
+    #[test]
+    fn a_parked_transaction_keeps_its_schemas() {
+        // Goal: what XA COMMIT needs after a restart is all there; method: encode, decode, compare.
+        let column = |name: &str, ty, default| {
+            let name = name.to_owned();
+            Column { name, ty, nullable: true, default, included: true }
+        };
+        let labels: std::sync::Arc<[String]> = ["a".to_owned(), "b'".to_owned()].into();
+        let text = ColumnType::Text { length_bytes: 2, charset: Charset::Latin1 };
+        let table = TableSchema {
+            table: TableId(3),
+            version: 7,
+            name: TableName { database: "d".into(), schema: String::new(), table: "t".into() },
+            columns: vec![
+                column("id", ColumnType::Int { bits: 64, unsigned: true }, None),
+                column("kind", ColumnType::Enum { bytes: 1, labels }, None),
+                column("note", text, Some(DefaultValue::Text("é".into()))),
+            ],
+            key: vec![0],
+            identity: Vec::new(),
+            replica_identity: b'f',
+        };
+        let parked = ParkedGroup {
+            xid: vec![1, 0, 255],
+            spill: SpillId(4),
+            bytes: 99,
+            frames: 2,
+            tables: vec![table],
+        };
+        let whole = Checkpoint { parked: vec![parked], ..checkpoint(1, "") };
+        assert_eq!(Checkpoint::decode(&whole.encode(3)), Ok((3, whole)));
+    }
+}

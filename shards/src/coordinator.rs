@@ -277,3 +277,183 @@ pub struct CoordinatorStart {
     /// Its first snapshot is whole.
     pub snapshot_done: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use penstock_protocol::frame::TableId;
+    use penstock_protocol::position::{BinlogPosition, Gtid, LsnPosition, PositionDelta};
+    use penstock_protocol::schema::TableName;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::seq::{ShardId, SinkId};
+
+    fn start(lsn: u64) -> CoordinatorStart {
+        let position = Some(position(lsn));
+        CoordinatorStart { position, parked: Vec::new(), snapshot_done: true }
+    }
+
+    fn position(lsn: u64) -> Position {
+        let system_id = "7".into();
+        Position::Postgres(LsnPosition { system_id, timeline: 1, lsn, last_commit_lsn: 0 })
+    }
+
+    fn point(point: u64, seq: u64, lsn: u64) -> CommitPoint {
+        CommitPoint {
+            point: PointId(point),
+            seq: Seq(seq),
+            base: None,
+            delta: Some(PositionDelta::Lsn { lsn, commit_lsn: 0 }),
+            parked: Vec::new(),
+            stops: Vec::new(),
+            snapshot_done: false,
+        }
+    }
+
+    fn progress(shard: u16, sink: u16, through: u64) -> ShardProgress {
+        ShardProgress { shard: ShardId(shard), sink: SinkId(sink), through: Seq(through) }
+    }
+
+    fn stop(seq: u64) -> TableStop {
+        let name = TableName { database: "d".into(), schema: String::new(), table: "t".into() };
+        TableStop { table: TableId(0), name, seq: Seq(seq), position: 1, reason: "r".into() }
+    }
+
+    #[test]
+    fn the_source_hears_of_durable_checkpoints_only() {
+        // Goal: invariant 4, also for two commits at one `Seq`; method: a keepalive moves the
+        // position twice, the first checkpoint becomes durable.
+        let mut coordinator = Coordinator::new(1, 1, start(10)).unwrap();
+        assert_eq!(coordinator.flushed(), Some(&position(10)));
+        coordinator.handle_point(point(1, 0, 20));
+        let first = coordinator.poll_commit().unwrap().unwrap();
+        coordinator.handle_point(point(2, 0, 30));
+        let second = coordinator.poll_commit().unwrap().unwrap();
+        assert_eq!((first.seq, second.seq), (Seq(0), Seq(0)));
+        assert_eq!(coordinator.flushed(), Some(&position(10)));
+        coordinator.handle_durable(first.point);
+        assert_eq!(coordinator.flushed(), Some(&position(20)));
+        coordinator.handle_durable(second.point);
+        assert_eq!(coordinator.flushed(), Some(&position(30)));
+        assert_eq!(coordinator.poll_commit().unwrap(), None);
+    }
+
+    #[test]
+    fn h07_the_slowest_shard_and_sink_hold_the_watermark() {
+        // Goal: the least over all, and each sink's own position beside it; method: two shards,
+        // two sinks, one of the four behind.
+        let mut coordinator = Coordinator::new(2, 2, start(10)).unwrap();
+        (1..=3).for_each(|n| coordinator.handle_point(point(n, n, 10 * n + 10)));
+        for (shard, sink, through) in [(0, 0, 3), (1, 0, 3), (0, 1, 1), (1, 1, 3)] {
+            coordinator.handle_progress(progress(shard, sink, through));
+        }
+        let commit = coordinator.poll_commit().unwrap().unwrap();
+        assert_eq!((commit.seq, commit.position), (Seq(1), Some(position(20))));
+        let own = [(Seq(3), Some(position(40))), (Seq(1), Some(position(20)))];
+        assert_eq!(commit.per_sink, own);
+        assert_eq!(coordinator.points_len(), 2);
+    }
+
+    #[test]
+    fn l21_stops_are_in_the_commit_that_passes_them() {
+        // Goal: a shard's stop counts from its `Seq` on, a reader's from its point on; method:
+        // commits before and behind each.
+        let mut coordinator = Coordinator::new(1, 1, start(10)).unwrap();
+        coordinator.handle_stop(stop(2));
+        coordinator.handle_point(point(1, 1, 20));
+        coordinator.handle_progress(progress(0, 0, 1));
+        let commit = coordinator.poll_commit().unwrap().unwrap();
+        assert_eq!(commit.stopped_tables, []);
+        // No `Seq` at all moves here: the position passes what the reader stopped.
+        coordinator.handle_point(CommitPoint { stops: vec![stop(2)], ..point(2, 1, 30) });
+        let commit = coordinator.poll_commit().unwrap().unwrap();
+        assert_eq!(commit.stopped_tables, [stop(2)]);
+        coordinator.handle_point(point(3, 2, 40));
+        coordinator.handle_progress(progress(0, 0, 2));
+        let commit = coordinator.poll_commit().unwrap().unwrap();
+        assert_eq!(commit.stopped_tables, [stop(2), stop(2)]);
+    }
+
+    #[test]
+    fn nothing_is_committed_without_a_position() {
+        // Goal: a new pipeline has no position until the router gives its base; method: a delta
+        // alone, then a base.
+        let mut coordinator = Coordinator::new(1, 1, CoordinatorStart::default()).unwrap();
+        coordinator.handle_point(point(1, 0, 20));
+        assert_eq!(coordinator.poll_commit().unwrap().unwrap().position, None);
+        let base = Some(position(5));
+        coordinator.handle_point(CommitPoint { base, snapshot_done: true, ..point(2, 0, 6) });
+        let commit = coordinator.poll_commit().unwrap().unwrap();
+        assert_eq!((commit.position, commit.snapshot_done), (Some(position(6)), true));
+        assert_eq!(coordinator.flushed(), None);
+    }
+
+    #[test]
+    fn a_position_that_cannot_be_read_is_an_error() {
+        // Goal: a damaged position never becomes an empty one; method: GTIDs that are none.
+        let (server_uuid, file, gtids) = (String::new(), String::new(), Some("x".to_owned()));
+        let position = Position::MySql(BinlogPosition { server_uuid, file, pos: 4, gtids });
+        let from = CoordinatorStart { position: Some(position), ..CoordinatorStart::default() };
+        assert!(Coordinator::new(1, 1, from).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn h06_a_full_queue_is_coarser_and_never_wrong(
+            steps in proptest::collection::vec((0u8..4, 0u64..5), 1..80),
+            points_max in 1usize..4,
+        ) {
+            // Goal: with any bound the points stay below it, and every commit's position is exactly
+            // the transactions up to its `Seq`; method: transaction n has GTID n, random progress.
+            let gtids = |n: u64| match n {
+                0 => String::new(),
+                1 => "11111111-1111-1111-1111-111111111111:1".into(),
+                n => format!("11111111-1111-1111-1111-111111111111:1-{n}"),
+            };
+            let at = |n: u64| {
+                let (server_uuid, file) = ("u".into(), "b".into());
+                Position::MySql(BinlogPosition { server_uuid, file, pos: n, gtids: Some(gtids(n)) })
+            };
+            let from = CoordinatorStart { position: Some(at(0)), ..CoordinatorStart::default() };
+            let limits = Limits { commit_points: points_max, ..Limits::default() };
+            let mut coordinator =
+                Coordinator::with_limits(2, 2, from, limits, Bugs::NONE).unwrap();
+            let (mut seq, mut through) = (0, [[0; 2]; 2]);
+            for (what, n) in steps {
+                if what == 0 {
+                    seq += 1;
+                    let gtid = Gtid::MySql { uuid: [0x11; 16], tag: "".into(), number: seq };
+                    let delta = PositionDelta::Binlog {
+                        at: Some(("b".into(), seq)),
+                        gtids: vec![gtid],
+                    };
+                    coordinator.handle_point(CommitPoint {
+                        delta: Some(delta),
+                        ..point(seq, seq, 0)
+                    });
+                } else {
+                    let (shard, sink) = (usize::from(what) % 2, usize::from(what) / 2);
+                    let known: &mut u64 = &mut through[shard][sink];
+                    *known = (*known + n).min(seq);
+                    coordinator.handle_progress(progress(shard as u16, sink as u16, *known));
+                }
+                prop_assert!(coordinator.points_len() <= points_max);
+                if let Some(commit) = coordinator.poll_commit().unwrap() {
+                    let low = through.iter().flatten().copied().min().unwrap();
+                    prop_assert!(commit.seq.0 <= low);
+                    prop_assert_eq!(commit.position, Some(at(commit.seq.0)));
+                    for (seq, position) in commit.per_sink {
+                        prop_assert_eq!(position, Some(at(seq.0)));
+                    }
+                }
+            }
+            for (shard, sink) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                coordinator.handle_progress(progress(shard, sink, seq));
+            }
+            if seq > 0 && through != [[seq; 2]; 2] {
+                let commit = coordinator.poll_commit().unwrap().unwrap();
+                prop_assert_eq!(commit.position, Some(at(seq)));
+            }
+        }
+    }
+}
