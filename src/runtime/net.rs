@@ -91,8 +91,12 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     blocking(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect)).await
 }
 
-/// What a failed connection means to a user: Transient, `net-unreachable`, with what to look at.
+/// What a failed or broken connection means to a user: Transient, `net-unreachable`, with what to
+/// look at; errors of TLS have the codes of `tls`.
 pub fn explain(endpoint: &Endpoint, error: &io::Error) -> Error {
+    if tls::is_tls(error) {
+        return tls::explain(error, &endpoint.to_string());
+    }
     let hint = match error.kind() {
         io::ErrorKind::ConnectionRefused => "is the server running, and on this port?",
         io::ErrorKind::TimedOut => "does a firewall drop packets to this address and port?",
@@ -120,8 +124,7 @@ pub fn explain(endpoint: &Endpoint, error: &io::Error) -> Error {
 pub struct Stream(Inner);
 
 enum Inner {
-    // Also of Unix sockets: glommio only sends, receives, polls and shuts down on its descriptor.
-    Uring(glommio::net::TcpStream),
+    UringTcp(glommio::net::TcpStream),
     UringUnix(glommio::net::UnixStream),
     EpollTcp(tokio::net::TcpStream),
     EpollUnix(tokio::net::UnixStream),
@@ -131,7 +134,7 @@ impl Stream {
     async fn connect_tcp(address: SocketAddr) -> io::Result<Self> {
         let stream = match backend() {
             Backend::IoUring => {
-                Self(Inner::Uring(glommio::net::TcpStream::connect(address).await?))
+                Self(Inner::UringTcp(glommio::net::TcpStream::connect(address).await?))
             }
             Backend::Epoll => Self(Inner::EpollTcp(tokio::net::TcpStream::connect(address).await?)),
         };
@@ -150,7 +153,7 @@ impl Stream {
 
     fn tune(&self) -> io::Result<()> {
         let fd = match &self.0 {
-            Inner::Uring(stream) => stream.as_raw_fd(),
+            Inner::UringTcp(stream) => stream.as_raw_fd(),
             Inner::EpollTcp(stream) => stream.as_raw_fd(),
             Inner::UringUnix(_) | Inner::EpollUnix(_) => return Ok(()),
         };
@@ -197,7 +200,7 @@ impl AsyncRead for Stream {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
-            Inner::Uring(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Inner::UringTcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Inner::UringUnix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Inner::EpollTcp(stream) => poll_read_tokio(Pin::new(stream), cx, buffer),
             Inner::EpollUnix(stream) => poll_read_tokio(Pin::new(stream), cx, buffer),
@@ -213,7 +216,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         use tokio::io::AsyncWrite as TokioWrite;
         match &mut self.0 {
-            Inner::Uring(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Inner::UringTcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Inner::UringUnix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Inner::EpollTcp(stream) => TokioWrite::poll_write(Pin::new(stream), cx, bytes),
             Inner::EpollUnix(stream) => TokioWrite::poll_write(Pin::new(stream), cx, bytes),
@@ -228,7 +231,7 @@ impl AsyncWrite for Stream {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         use tokio::io::AsyncWrite as TokioWrite;
         match &mut self.0 {
-            Inner::Uring(stream) => Pin::new(stream).poll_close(cx),
+            Inner::UringTcp(stream) => Pin::new(stream).poll_close(cx),
             Inner::UringUnix(stream) => Pin::new(stream).poll_close(cx),
             Inner::EpollTcp(stream) => TokioWrite::poll_shutdown(Pin::new(stream), cx),
             Inner::EpollUnix(stream) => TokioWrite::poll_shutdown(Pin::new(stream), cx),

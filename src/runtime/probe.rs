@@ -89,12 +89,12 @@ fn ring_obstacle() -> Option<Obstacle> {
         return None;
     }
     let error = io::Error::last_os_error();
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let sysctl = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
     Some(explain(error.raw_os_error(), sysctl.trim(), filtered(&status)))
 }
 
-/// Whether a seccomp filter is on, by the text of /proc/self/status.
+/// Whether a seccomp filter is on, by the text of /proc/thread-self/status.
 fn filtered(status: &str) -> bool {
     let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
     mode.is_some_and(|mode| mode.trim() == "2")

@@ -3,6 +3,9 @@
 mod cores;
 mod net;
 mod queues;
+mod refused;
+mod signals;
+mod tls;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ use super::super::*;
 use super::{LIMIT, on_each};
 
 /// Serves one connection on a port of its own.
-fn serve<T: Send + 'static>(
+pub(super) fn serve<T: Send + 'static>(
     handler: impl FnOnce(std::net::TcpStream) -> T + Send + 'static,
 ) -> (Endpoint, thread::JoinHandle<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -22,7 +22,7 @@ fn serve<T: Send + 'static>(
     (Endpoint::Tcp { host: "localhost".into(), port }, server)
 }
 
-fn echo(mut stream: impl Read + Write) {
+pub(super) fn echo(mut stream: impl Read + Write) {
     let mut buffer = [0; 4096];
     while let Ok(n @ 1..) = stream.read(&mut buffer) {
         stream.write_all(&buffer[..n]).unwrap();

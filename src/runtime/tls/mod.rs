@@ -2,20 +2,21 @@
 //! agreed to TLS. Leaves: the encrypted stream. Keeps: a signature is verified in every mode; the
 //! chain from `verify-ca` on, the name with `verify-full`; nothing falls back by itself.
 
+mod verifier;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures_rustls::TlsConnector;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
+use self::verifier::{Unverified, Verified};
 use super::net::{Stream, Wire};
 use crate::config::{Tls, TlsMode};
 use crate::error::{Error, Result};
@@ -187,110 +188,23 @@ fn verifier(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCe
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
         .build()
         .map_err(|e| Error::usage("tls-no-roots", format!("{source}: {e}")))?;
-    Ok(Arc::new(Verified { chain, names }))
+    let pinned = if tls.ca.is_some() { trusted } else { Vec::new() };
+    Ok(Arc::new(Verified { chain, names, pinned }))
 }
 
-/// `prefer` and `require`: any certificate, but the server must own its key.
-#[derive(Debug)]
-struct Unverified {
-    provider: Arc<CryptoProvider>,
+/// Whether an I/O error is TLS's own.
+pub(super) fn is_tls(error: &io::Error) -> bool {
+    inner(error).is_some()
 }
 
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+fn inner(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
-/// `verify-ca` and `verify-full`.
-#[derive(Debug)]
-struct Verified {
-    chain: Arc<WebPkiServerVerifier>,
-    names: bool,
-}
-
-impl ServerCertVerifier for Verified {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let verdict = self.chain.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        match verdict {
-            // The name is looked at last: everything else has passed.
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.names => Ok(ServerCertVerified::assertion()),
-            verdict => verdict,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
-}
-
-fn explain(error: &io::Error, host: &str) -> Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
+/// What a failed handshake means, or a later error: a server that speaks TLS 1.3 refuses a
+/// client's certificate only after the client's side of the handshake has ended.
+pub(super) fn explain(error: &io::Error, host: &str) -> Error {
+    match inner(error) {
         Some(rustls::Error::InvalidCertificate(reason)) => explain_certificate(reason, host),
         Some(rustls::Error::AlertReceived(alert)) => Error::fatal(
             "tls-refused",
@@ -327,6 +241,14 @@ fn explain_certificate(reason: &CertificateError, host: &str) -> Error {
             format!("the certificate of {host} is not valid at this time: {reason}"),
         )
         .hint("renew the server's certificate, and check this host's clock"),
+        CertificateError::Other(_) => Error::fatal(
+            "tls-untrusted",
+            format!("the certificate of {host} cannot be verified: {reason}"),
+        )
+        .hint(
+            "have it issued as an X.509 certificate of version 3 that is no CA itself; or give \
+             it as `source.tls.ca`, which trusts exactly this one",
+        ),
         other => Error::fatal(
             "tls-untrusted",
             format!("the certificate of {host} is not trusted: {other}"),
