@@ -237,7 +237,9 @@ impl CoordinateTask {
             return Ok(());
         }
         let Some(sinks) = self.sink_states(commit.seq).await? else {
-            // a sink has let go of the state at exactly this point: the next commit serves
+            // a sink has let go of the state at exactly this point: the next commit serves, or
+            // this one again if there is no next
+            self.ended.held = Some(commit);
             return Ok(());
         };
         let (seq, point, position) = (commit.seq, commit.point, commit.position.clone());
