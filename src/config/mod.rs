@@ -216,7 +216,7 @@ impl SinkKind {
 }
 
 /// Where the work runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Runtime {
     /// Backend; `None`: io_uring if it serves here, else epoll.
     pub backend: Option<Backend>,

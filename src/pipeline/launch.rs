@@ -26,6 +26,7 @@ use super::{Notice, RunOptions};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::progress::ProgressSink;
+use crate::runtime::topology::Placement;
 use crate::runtime::{Core, JoinHandle, clock, mailbox, ring, segments, spawn_local, watch};
 use crate::sink::worker::{Request, SinkSender, SinkWorker};
 use crate::sink::{self, SinkContext};
@@ -38,14 +39,6 @@ const NOTICES_MAX: usize = 4096;
 
 /// Longest time that closing the sinks may take.
 const SINK_CLOSE_MAX: Duration = Duration::from_secs(5);
-
-/// Which cores a pipeline's roles run on: indexes into the running cores.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Roles {
-    pub reader: usize,
-    pub coordinator: usize,
-    pub shards: Vec<usize>,
-}
 
 /// A running pipeline.
 pub(super) struct Running {
@@ -96,7 +89,7 @@ fn close(sinks: Vec<SinkWorker>) {
 pub(super) fn start(
     pipeline: config::Pipeline,
     cores: &[Core],
-    roles: &Roles,
+    place: &Placement,
     options: RunOptions,
     mut signal: watch::Receiver<bool>,
     progress: &ProgressSink,
@@ -105,14 +98,14 @@ pub(super) fn start(
     let checkpoint = state.load().cloned();
     let epoch = state.next_epoch(u64::try_from(clock::now_us()).unwrap_or(0))?;
     let (notices, heard) = mailbox::<Notice>(NOTICES_MAX);
-    let shards = u16::try_from(roles.shards.len()).expect("invariant: at most 1,024 cores");
+    let shards = u16::try_from(place.shards.len()).expect("invariant: at most 1,024 cores");
     let sinks = open_sinks(&pipeline, epoch, checkpoint.as_ref(), shards, &notices)?;
     let senders: Vec<SinkSender> = sinks.iter().map(SinkWorker::sender).collect();
 
     let stopped = checkpoint.as_ref().map(|c| c.stopped_tables.clone()).unwrap_or_default();
     let records = Arc::new(AtomicU64::new(0));
     let mut rings = vec![];
-    for (n, &core) in roles.shards.iter().enumerate() {
+    for (n, &core) in place.shards.iter().enumerate() {
         let id = ShardId(u16::try_from(n).expect("invariant: counted above"));
         let (producer, consumer) = ring::channel(limits::RING_BATCHES_MAX);
         rings.push(producer);
@@ -185,8 +178,8 @@ pub(super) fn start(
         };
         read(context, restored.map_err(router_error), notices)
     };
-    drop(cores[roles.reader].spawn(on_reader));
-    let end = cores[roles.coordinator].spawn(move || async move {
+    drop(cores[place.reader].spawn(on_reader));
+    let end = cores[place.reader].spawn(move || async move {
         // the process's wish to stop is each pipeline's, as long as it runs
         let wish = spawn_local(async move {
             if signal.wait_for(|stop| *stop).await.is_some() {

@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::launch::{Roles, Running};
+use self::launch::Running;
 
 use penstock_shards::hop::{CommitPoint, ShardProgress, TableStop};
 use penstock_shards::seq::SinkId;
@@ -20,7 +20,9 @@ use penstock_shards::seq::SinkId;
 use crate::config;
 use crate::error::{Class, Error, Result};
 use crate::progress::{Progress, ProgressSink};
-use crate::runtime::{self, Core, CoreConfig, affinity, signal, watch};
+use crate::runtime::machine::Machine;
+use crate::runtime::topology::{self, Placement};
+use crate::runtime::{self, Core, signal, watch};
 use crate::source::SourceEnd;
 
 /// Longest time from the request to stop to the end of the process.
@@ -70,14 +72,19 @@ fn run_each(pipelines: Vec<config::Pipeline>, options: RunOptions) -> Result<u8>
         Error::fatal("runtime-signals", format!("signals cannot be handled: {e}"))
             .hint("allow pipes and signal handlers to this process")
     })?;
-    let plan = plan(&pipelines)?;
-    let cores: Vec<Core> = plan.cores.into_iter().map(Core::launch).collect::<Result<_>>()?;
+    // the first pipeline's `[runtime]` speaks for the process
+    let runtime = pipelines.first().map(|p| p.runtime.clone()).unwrap_or_default();
+    let probe = runtime::choose(runtime.backend)?;
+    let plan = topology::plan(&Machine::read(), runtime.cores.as_deref())?;
+    plan.confine();
+    let cores = plan.launch(probe.backend)?;
+    tracing::info!(cores = cores.len(), pinned = plan.is_pinned(), "{}", probe.reason);
     let progress = Progress::new(std::io::stderr().is_terminal());
     let ends: Vec<Result<()>> = thread::scope(|scope| {
-        let supervised = pipelines.into_iter().zip(plan.roles).map(|(pipeline, roles)| {
-            let (cores, stop) = (&cores, stop.clone());
+        let supervised = pipelines.into_iter().enumerate().map(|(n, pipeline)| {
+            let (cores, stop, place) = (&cores, stop.clone(), plan.place(n));
             let sink = progress.pipeline(&pipeline.name);
-            scope.spawn(move || supervise(&pipeline, cores, &roles, options, &stop, &sink))
+            scope.spawn(move || supervise(&pipeline, cores, &place, options, &stop, &sink))
         });
         let supervised: Vec<_> = supervised.collect();
         supervised.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect()
@@ -92,7 +99,7 @@ fn run_each(pipelines: Vec<config::Pipeline>, options: RunOptions) -> Result<u8>
 fn supervise(
     pipeline: &config::Pipeline,
     cores: &[Core],
-    roles: &Roles,
+    place: &Placement,
     options: RunOptions,
     stop: &watch::Receiver<bool>,
     progress: &ProgressSink,
@@ -100,7 +107,7 @@ fn supervise(
     let mut pause = RESTART_PAUSE_MIN;
     loop {
         let started = Instant::now();
-        let run = launch::start(pipeline.clone(), cores, roles, options, stop.clone(), progress);
+        let run = launch::start(pipeline.clone(), cores, place, options, stop.clone(), progress);
         let error = match run.and_then(Running::join) {
             Err(error) if error.class == Class::Transient => error,
             ended => return ended,
@@ -134,30 +141,4 @@ fn report(ended: Result<()>) -> u8 {
     let Err(error) = ended else { return 0 };
     eprintln!("{error}");
     error.exit_status()
-}
-
-/// Cores to launch, and the roles of each pipeline on them.
-struct Plan {
-    cores: Vec<CoreConfig>,
-    roles: Vec<Roles>,
-}
-
-/// The first pipeline's `[runtime]` speaks for the process.
-fn plan(pipelines: &[config::Pipeline]) -> Result<Plan> {
-    let runtime = pipelines.first().map(|p| &p.runtime);
-    let probe = runtime::choose(runtime.and_then(|r| r.backend))?;
-    let cpus = affinity::get().map(|cpus| cpus.len()).unwrap_or(1);
-    let cores = (0..cpus)
-        .map(|n| CoreConfig {
-            backend: probe.backend,
-            cpu: None,
-            name: format!("penstock-core{n}"),
-        })
-        .collect();
-    let shards: Vec<usize> = if cpus == 1 { vec![0] } else { (1..cpus).collect() };
-    let roles = pipelines
-        .iter()
-        .map(|_| Roles { reader: 0, coordinator: 0, shards: shards.clone() })
-        .collect();
-    Ok(Plan { cores, roles })
 }
