@@ -30,6 +30,9 @@ const IO_MEMORY_BYTES: usize = 1 << 20;
 /// this timer is one of the causes of what `rouse` is for.
 const PREEMPT_MS: u64 = 10;
 
+/// Stack of a core's thread. Only what is touched is resident.
+const STACK_BYTES: usize = 8 << 20;
+
 /// What a core is made of.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
@@ -71,6 +74,7 @@ impl Core {
         };
         let thread = thread::Builder::new()
             .name(config.name.clone())
+            .stack_size(STACK_BYTES)
             .spawn(move || run(&config, inbox, ready))
             .map_err(|e| failed(e.to_string()))?;
         match block_on(started.wait()) {
@@ -127,7 +131,9 @@ impl CoreHandle {
         let (completer, waiter) = oneshot();
         self.inbox.run(Box::new(move || {
             track(async move {
-                let caught = AssertUnwindSafe(async move { make().await }).catch_unwind().await;
+                // Boxed: a pipeline's future is large, and every layer above would hold it whole.
+                let future = Box::pin(async move { make().await });
+                let caught = AssertUnwindSafe(future).catch_unwind().await;
                 completer.complete(caught.map_err(|panic| Panicked::new(&*panic)));
             });
         }));

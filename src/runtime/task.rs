@@ -31,7 +31,8 @@ enum Inner<T> {
 
 /// Starts a task on this core. Panics outside a core (and outside a tokio `LocalSet`).
 pub fn spawn_local<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
-    let caught = AssertUnwindSafe(future).catch_unwind();
+    // Boxed at once: the executors move what they are given several times on the stack.
+    let caught = AssertUnwindSafe(Box::pin(future)).catch_unwind();
     Task(Some(match Here::current() {
         Some(here) if here.backend == Backend::IoUring => {
             let inbox = here.inbox.clone();

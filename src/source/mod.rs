@@ -42,8 +42,8 @@ impl SourceEnd {
 /// Runs the reader of a pipeline to its end. It reconnects by itself; an error is final.
 pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
     match context.source.kind {
-        SourceKind::Postgres => postgres::run(context).await,
-        SourceKind::MySql | SourceKind::MariaDb => mysql::run(context).await,
+        SourceKind::Postgres => Box::pin(postgres::run(context)).await,
+        SourceKind::MySql | SourceKind::MariaDb => Box::pin(mysql::run(context)).await,
     }
 }
 

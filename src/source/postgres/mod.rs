@@ -67,7 +67,7 @@ pub async fn run(mut ctx: ReaderContext) -> Result<SourceEnd> {
     let mut tries = 0_u32;
     loop {
         life.course.alive = false;
-        let error = match attempt(&mut ctx, &mut life).await {
+        let error = match Box::pin(attempt(&mut ctx, &mut life)).await {
             Ok(end) => return Ok(end),
             Err(error) if error.class == Class::Transient => error,
             Err(error) => return Err(error),
