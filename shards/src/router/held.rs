@@ -42,6 +42,8 @@ struct Savepoint {
     frames: u64,
     /// Bytes before it in the spill; counts once spilled.
     bytes: u64,
+    /// Tables with frames before it.
+    tables: usize,
 }
 
 struct Spilled {
@@ -230,7 +232,8 @@ impl Held {
     pub(super) fn savepoint(&mut self, name: &[u8]) {
         self.savepoints.retain(|at| !at.name.eq_ignore_ascii_case(name));
         let bytes = self.spilled.as_ref().map_or(0, Spilled::end);
-        self.savepoints.push(Savepoint { name: name.to_vec(), frames: self.frames(), bytes });
+        let (name, frames, tables) = (name.to_vec(), self.frames(), self.tables.len());
+        self.savepoints.push(Savepoint { name, frames, bytes, tables });
     }
 
     pub(super) fn rollback_to(
@@ -240,7 +243,7 @@ impl Held {
     ) -> Result<(), RouterError> {
         let at = self.savepoints.iter().position(|at| at.name.eq_ignore_ascii_case(name));
         let at = at.ok_or(RouterError::UnknownSavepoint)?;
-        let (frames, bytes) = (self.savepoints[at].frames, self.savepoints[at].bytes);
+        let Savepoint { frames, bytes, tables, .. } = self.savepoints[at];
         match &mut self.spilled {
             Some(spilled) => spilled.cut(frames, bytes, store)?,
             None => {
@@ -251,6 +254,10 @@ impl Held {
             }
         }
         self.savepoints.truncate(at + 1);
+        // A table without a frame left is none of the group's: nothing keeps its schema.
+        for table in self.tables.drain(tables..) {
+            self.table_index.remove(&table);
+        }
         // Schemas hold: the reader does not send them again. They now stand behind fewer frames.
         self.schemas.iter_mut().for_each(|(before, _)| *before = (*before).min(frames));
         Ok(())

@@ -509,8 +509,10 @@ impl Router {
         let group = self.release(xid)?;
         if group.frames > 0 {
             for schema in &group.tables {
-                // After a restart the shards may not have seen these tables.
-                if self.tables.get(schema.table.0 as usize).is_none_or(Option::is_none) {
+                // After a restart the shards may not have seen this table, or as another parked
+                // transaction left it.
+                let known = self.tables.get(schema.table.0 as usize).and_then(Option::as_ref);
+                if !known.is_some_and(|known| same_shape(&known.schema, schema)) {
                     self.send_schema(Arc::new(schema.clone()));
                 }
             }
@@ -692,6 +694,15 @@ impl Router {
     pub fn in_group(&self) -> bool {
         self.group.is_some() || self.cut.is_some()
     }
+}
+
+/// True if rows of one decode by the other.
+fn same_shape(a: &TableSchema, b: &TableSchema) -> bool {
+    a.name == b.name
+        && a.columns == b.columns
+        && a.key == b.key
+        && a.identity == b.identity
+        && a.replica_identity == b.replica_identity
 }
 
 #[cfg(test)]
