@@ -90,3 +90,76 @@ fn completions_of_shells() {
         assert!(out.contains(line), "{shell}");
     }
 }
+
+/// A folder with one configuration.
+fn configured(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("shop.toml");
+    std::fs::write(&path, text).expect("a file in it");
+    let path = path.to_str().expect("UTF-8").to_owned();
+    (folder, path)
+}
+
+const UNREACHABLE: &str = "name = \"shop\"\n[source]\nkind = \"postgres\"\nhost = \"127.0.0.1\"\n\
+    port = 21699\nuser = \"cdc\"\ndatabase = \"shop\"\n[sink]\nkind = \"null\"\n\
+    [runtime]\nbackend = \"epoll\"\n";
+
+#[test]
+fn configuration_errors_have_status_2() {
+    // Goal: code, file, line and advice reach standard error. Method: a misspelt key, a missing
+    // variable, a missing file, a wrong kind; exact texts.
+    let cases = [
+        (
+            UNREACHABLE.replace("port", "prot"),
+            "error[config-unknown-key]: unknown key `prot` in [source]\n  at: FILE:5\n  \
+             do: did you mean `port`?\n",
+        ),
+        (
+            UNREACHABLE.replace("\nuser", "\npassword = { env = \"PENSTOCK_NOT_SET\" }\nuser"),
+            "error[config-missing-variable]: the environment has no variable PENSTOCK_NOT_SET (or \
+             it is not UTF-8)\n  at: FILE:6\n  do: export PENSTOCK_NOT_SET=… in the shell or \
+             service that starts penstock\n",
+        ),
+        (
+            UNREACHABLE.replace("\nuser", "\npassword = { file = \"/no/such\" }\nuser"),
+            "error[config-missing-file]: `source.password.file`: cannot read /no/such: No such \
+             file or directory (os error 2)\n  at: FILE:6\n  do: relative paths are relative to \
+             the configuration file; check the file's rights too\n",
+        ),
+        (
+            UNREACHABLE.replace("\"postgres\"", "\"mysql\""),
+            "error[config-wrong-kind]: `source.database` means nothing here: it is for sources of \
+             kind \"postgres\"; choose databases with `tables`\n  at: FILE:7\n  do: remove it\n",
+        ),
+    ];
+    for (text, expected) in cases {
+        let (_folder, path) = configured(&text);
+        let output = penstock(&["check", &path]);
+        let (status, out, error) = said(&output);
+        assert_eq!((status, out), (2, ""));
+        assert_eq!(error.replace(&path, "FILE"), expected);
+    }
+}
+
+#[test]
+fn check_of_an_unreachable_source_has_status_3() {
+    // Goal: local findings and the failure, as a table and as JSON. Method: a port where nobody
+    // listens.
+    let (folder, path) = configured(UNREACHABLE);
+    let output = penstock(&["check", &path]);
+    let (status, out, _) = said(&output);
+    assert_eq!(status, 3, "{out}");
+    assert!(out.starts_with(&format!("shop ({path})\n  ok       config-valid ")), "{out}");
+    assert!(out.contains("cannot reach 127.0.0.1:21699: Connection refused (os error 111)"));
+    let output = penstock(&["check", "--json", &path]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let findings = document["pipelines"][0]["findings"].as_array().expect("findings");
+    let level = |code: &str| {
+        findings.iter().find(|finding| finding["code"] == code).map(|finding| &finding["level"])
+    };
+    assert_eq!(level("net-host"), Some(&"failure".into()));
+    assert_eq!(level("state-folder"), Some(&"ok".into()));
+    assert_eq!(level("runtime-backend"), Some(&"ok".into()));
+    let names: Vec<_> = std::fs::read_dir(folder.path()).expect("readable").collect();
+    assert_eq!(names.len(), 1, "check leaves nothing behind");
+}

@@ -3,19 +3,19 @@
 //! Keeps: results go to standard output, everything else to standard error; exit status 0 done, 1 a
 //! pipeline failed for good, 2 wrong usage or configuration, 3 `check` found a failure.
 
+mod check;
 mod completions;
 mod help;
 mod logs;
 mod output;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config;
 use crate::error::Result;
-use crate::pipeline::{self, RunOptions};
 
 /// Change data capture: reads a database's log and streams every committed change, in order, in
 /// Debezium's envelope.
@@ -32,14 +32,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run pipelines until SIGTERM or SIGINT; a second signal stops at once
+    /// Run pipelines until SIGTERM or SIGINT: drain, checkpoint, exit; a second signal stops now
     Run {
-        /// Configuration files, or folders of them
+        /// TOML files, or folders of them
         #[arg(required = true, value_name = "CONFIG")]
         configs: Vec<PathBuf>,
-        /// End once everything that is committed now is delivered and checkpointed
+        /// End once everything committed at the start is delivered and checkpointed
         #[arg(long)]
         exit_when_caught_up: bool,
+    },
+    /// Look at both ends without running: versions, settings, grants, keys, disk, kernel
+    Check {
+        /// TOML files, or folders of them
+        #[arg(required = true, value_name = "CONFIG")]
+        configs: Vec<PathBuf>,
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
     },
     /// Explain a command, or the code of an error
     Help {
@@ -69,10 +78,8 @@ pub fn main() -> ExitCode {
 
 fn act(command: Command) -> Result<u8> {
     match command {
-        Command::Run { configs, exit_when_caught_up } => {
-            let pipelines = config::load(&configs)?;
-            Ok(pipeline::run_all(pipelines, RunOptions { exit_when_caught_up }))
-        }
+        Command::Run { configs, exit_when_caught_up } => run::run(&configs, exit_when_caught_up),
+        Command::Check { configs, json } => check::check(&configs, json),
         Command::Help { topic } => help::help(topic.as_deref(), &mut Arguments::command()),
         Command::Completions { shell } => {
             completions::completions(shell, &mut Arguments::command());

@@ -1,6 +1,6 @@
 //! Words on a terminal: wrapping, colour, and standard output that may be closed early.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Columns of running text.
 pub(super) const TEXT_COLUMNS: usize = 80;
@@ -9,6 +9,11 @@ pub(super) const TEXT_COLUMNS: usize = 80;
 pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Whether standard output takes colours: a terminal, and nobody who set NO_COLOR.
+pub(super) fn colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 /// Breaks paragraphs into lines of at most `columns` characters; paragraphs are parted by an empty

@@ -8,7 +8,6 @@ mod coordinate;
 mod launch;
 mod shard;
 
-use std::io::IsTerminal;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use penstock_shards::seq::SinkId;
 
 use crate::config;
 use crate::error::{Class, Error, Result};
-use crate::progress::{Progress, ProgressSink};
+use crate::progress::{self, ProgressSink};
 use crate::runtime::machine::Machine;
 use crate::runtime::topology::{self, Placement};
 use crate::runtime::{self, Core, signal, watch};
@@ -79,7 +78,7 @@ fn run_each(pipelines: Vec<config::Pipeline>, options: RunOptions) -> Result<u8>
     plan.confine();
     let cores = plan.launch(probe.backend)?;
     tracing::info!(cores = cores.len(), pinned = plan.is_pinned(), "{}", probe.reason);
-    let progress = Progress::new(std::io::stderr().is_terminal());
+    let progress = progress::of_process();
     let ends: Vec<Result<()>> = thread::scope(|scope| {
         let supervised = pipelines.into_iter().enumerate().map(|(n, pipeline)| {
             let (cores, stop, place) = (&cores, stop.clone(), plan.place(n));

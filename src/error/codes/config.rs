@@ -105,6 +105,13 @@ pub(super) const CODES: &[Code] = &[
         mend: "Give the path of a TOML file, or of a folder that holds one for each pipeline.",
     },
     Code {
+        code: "config-valid",
+        title: "the configuration is valid",
+        means: "Every key is known, every value is possible, every file and variable that it \
+                names is there.",
+        mend: "Nothing.",
+    },
+    Code {
         code: "config-wrong-kind",
         title: "a key means nothing for this kind of source or sink",
         means: "The key exists, but for another kind: a slot is PostgreSQL's, a server id is \

@@ -97,11 +97,12 @@ mod tests {
         // constructors of Error and Finding in all sources, and every literal that is spelt like
         // a code of an area.
         let prefixes: Vec<&str> = AREAS.iter().map(|(prefix, _)| *prefix).collect();
-        let made = r#"(?:Error|Finding)::(?:transient|definite|fatal|usage|ok|warning|failure)\(\s*"([^"]+)""#;
+        let makers = "transient|definite|fatal|usage|ok|warning|failure";
+        let made = format!(r#"(?:Error|Finding)::(?:{makers})\(\s*"([^"]+)""#);
         let spelt = format!(r#""((?:{})-[a-z0-9]+(?:-[a-z0-9]+)*)""#, prefixes.join("|"));
         let mut missing = BTreeSet::new();
-        for pattern in [made, &spelt] {
-            let pattern = regex::Regex::new(pattern).expect("a valid pattern");
+        for pattern in [made, spelt] {
+            let pattern = regex::Regex::new(&pattern).expect("a valid pattern");
             for (path, text) in source_texts() {
                 for found in pattern.captures_iter(&text) {
                     if find(&found[1]).is_none() {

@@ -5,6 +5,25 @@ use super::Code;
 /// Sorted by code.
 pub(super) const CODES: &[Code] = &[
     Code {
+        code: "runtime-backend",
+        title: "which event loop serves",
+        means: "The cores run on io_uring where the kernel allows it, else on epoll. Both do the \
+                whole work; epoll needs some more CPU. Most containers forbid io_uring, some \
+                systems switch it off, and it needs memory that may be locked.",
+        mend: "Nothing has to be done. To allow io_uring: sysctl kernel.io_uring_disabled=0; in \
+               containers a seccomp profile that permits io_uring_setup, io_uring_enter and \
+               io_uring_register; and a memlock limit of 512 KiB a core or more (ulimit -l). To \
+               choose epoll: backend = \"epoll\" in [runtime].",
+    },
+    Code {
+        code: "runtime-clock",
+        title: "the clock of this machine",
+        means: "Epochs, by which late writes of a dead process are told from new ones, never \
+                start below the clock. A clock that is years behind, as after a flat battery, \
+                also makes every certificate invalid.",
+        mend: "Set the clock and keep it right: timedatectl set-ntp true.",
+    },
+    Code {
         code: "runtime-core-start",
         title: "a core's event loop did not start",
         means: "The thread or its executor could not be made; the message has the system's words.",

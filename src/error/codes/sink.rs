@@ -5,6 +5,14 @@ use super::Code;
 /// Sorted by code.
 pub(super) const CODES: &[Code] = &[
     Code {
+        code: "sink-disk",
+        title: "space on the disk of the output folder",
+        means: "The files of this sink grow with every change. A full disk stops the pipeline; \
+                nothing is lost, and it goes on when there is space again.",
+        mend: "Free some space, or move the folder: path in [sink]. rotate_bytes parts files so \
+               that old ones can be taken away.",
+    },
+    Code {
         code: "sink-disk-full",
         title: "no room for a sink's files",
         means: "The file system of the output folder, or a quota, is full. Delivery waits and \
@@ -52,6 +60,13 @@ pub(super) const CODES: &[Code] = &[
                 another's. Going on could lose, repeat or destroy records.",
         mend: "Put the state folder back that belongs to these files. Or move the files and the \
                folder `.penstock-NAME` away to begin anew.",
+    },
+    Code {
+        code: "sink-folder",
+        title: "the output folder",
+        means: "The files of this sink are written to this folder. The user that runs penstock \
+                must be able to make files there.",
+        mend: "Make the folder for that user: install -d -o USER FOLDER.",
     },
     Code {
         code: "sink-foreign-file",
