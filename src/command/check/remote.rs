@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
+use penstock_protocol::schema::SourceKind;
+
 use crate::check::Finding;
 use crate::config::{Pipeline, Source};
 use crate::error::Result;
 use crate::runtime::net::{self, Endpoint};
 use crate::runtime::{Backend, run_alone};
+use crate::source;
 
 /// For one host to take a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -19,8 +22,15 @@ pub(super) fn findings(pipeline: &Pipeline) -> Vec<Finding> {
 }
 
 fn look(pipeline: &Pipeline) -> Result<Vec<Finding>> {
-    let source = pipeline.source.clone();
-    run_alone(Backend::Epoll, move || async move { hosts(&source).await })
+    let Pipeline { name, source, snapshot, .. } = pipeline.clone();
+    run_alone(Backend::Epoll, move || async move {
+        let mut findings = hosts(&source).await;
+        findings.extend(match source.kind {
+            SourceKind::Postgres => source::postgres::check::check(&source, &snapshot, &name).await,
+            SourceKind::MySql | SourceKind::MariaDb => Vec::new(),
+        });
+        findings
+    })
 }
 
 /// Each host over TCP: with several, the one that is needed tomorrow should answer today. Unix

@@ -44,4 +44,12 @@ pub(super) const CODES: &[Code] = &[
                 of locked memory refuses it; the message says which.",
         mend: "Do what the hint says, or leave `runtime.backend` out: epoll serves as well.",
     },
+    Code {
+        code: "runtime-signals",
+        title: "signals cannot be handled",
+        means: "The handlers of SIGTERM and SIGINT could not be installed, without which a stop \
+                would not drain.",
+        mend: "The process has probably no file descriptors or threads left: compare ulimit -n and \
+               ulimit -u.",
+    },
 ];

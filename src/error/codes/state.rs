@@ -5,7 +5,6 @@ use super::Code;
 /// Sorted by code.
 pub(super) const CODES: &[Code] = &[
     Code {
-<<<<<<< HEAD
         code: "state-damaged",
         title: "both checkpoint files are damaged",
         means: "A pipeline keeps its last two checkpoints in two files that are written in turn, \
@@ -17,12 +16,28 @@ pub(super) const CODES: &[Code] = &[
                take a new snapshot.",
     },
     Code {
+        code: "state-disk",
+        title: "space on the disk of the state folder",
+        means: "Checkpoints are small, but a transaction larger than memory allows waits in a \
+                spill file there until it is known to be committed. A full disk stops the \
+                pipeline; the last good checkpoint stays readable.",
+        mend: "Free some space, or move the folder: [state] path.",
+    },
+    Code {
         code: "state-disk-full",
         title: "no room for the state",
         means: "The file system of the state folder, or a quota, is full. Checkpoints have their \
                 room reserved ahead; the schema history, spilled transactions and a first start \
                 need some.",
         mend: "Make room on that file system. The last checkpoint is safe; nothing is lost.",
+    },
+    Code {
+        code: "state-folder",
+        title: "the state folder",
+        means: "Checkpoints and schema history are kept in this folder, each pipeline in its own. \
+                The user that runs penstock must be able to make files there.",
+        mend: "Make the folder for that user: install -d -o USER FOLDER. In a container it must \
+               be a volume that outlives the container.",
     },
     Code {
         code: "state-foreign",
@@ -87,21 +102,5 @@ pub(super) const CODES: &[Code] = &[
                 something on the way is no folder.",
         mend: "Let that user own the folder (mode 0700), or point `[state] path` at one that it \
                can write.",
-=======
-        code: "state-disk",
-        title: "space on the disk of the state folder",
-        means: "Checkpoints are small, but a transaction larger than memory allows waits in a \
-                spill file there until it is known to be committed. A full disk stops the \
-                pipeline; the last good checkpoint stays readable.",
-        mend: "Free some space, or move the folder: [state] path.",
-    },
-    Code {
-        code: "state-folder",
-        title: "the state folder",
-        means: "Checkpoints and schema history are kept in this folder, each pipeline in its own. \
-                The user that runs penstock must be able to make files there.",
-        mend: "Make the folder for that user: install -d -o USER FOLDER. In a container it must \
-               be a volume that outlives the container.",
->>>>>>> 1a9905e (penstock check: local findings, reachability, table and JSON)
     },
 ];
