@@ -5,10 +5,13 @@
 
 mod check;
 mod completions;
+mod demo;
 mod help;
 mod logs;
+mod offsets;
 mod output;
 mod run;
+mod topology;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +53,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Where a pipeline stands: show it, set it, delete it
+    #[command(subcommand)]
+    Offsets(offsets::Offsets),
+    /// Cores, NUMA nodes, and which role runs where
+    Topology {
+        /// TOML files, or folders of them
+        #[arg(value_name = "CONFIG")]
+        configs: Vec<PathBuf>,
+    },
+    /// The main job on a private PostgreSQL that is set up for it, with a live workload
+    Demo(demo::Demo),
     /// Explain a command, or the code of an error
     Help {
         /// A command, or a code such as pg-wal-level
@@ -80,6 +94,9 @@ fn act(command: Command) -> Result<u8> {
     match command {
         Command::Run { configs, exit_when_caught_up } => run::run(&configs, exit_when_caught_up),
         Command::Check { configs, json } => check::check(&configs, json),
+        Command::Offsets(offsets) => offsets::act(offsets),
+        Command::Topology { configs } => topology::topology(&configs),
+        Command::Demo(demo) => demo::demo(&demo),
         Command::Help { topic } => help::help(topic.as_deref(), &mut Arguments::command()),
         Command::Completions { shell } => {
             completions::completions(shell, &mut Arguments::command());

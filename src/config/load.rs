@@ -73,30 +73,29 @@ fn files(config: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Names, state folders and output folders of one process must differ; a folder that is inside of
-/// no other is not asked for.
+/// Names and output folders of one process must differ; a state folder may be shared, for each
+/// pipeline has a folder of its name in it.
 fn differ(pipelines: &[Pipeline]) -> Result<()> {
     let mut names: BTreeMap<&str, &Pipeline> = BTreeMap::new();
-    let mut folders: BTreeMap<&Path, (&str, &Pipeline)> = BTreeMap::new();
+    let mut outputs: BTreeMap<&Path, &Pipeline> = BTreeMap::new();
     for pipeline in pipelines {
         if let Some(other) = names.insert(&pipeline.name, pipeline) {
             let what = format!("two pipelines are called {:?}", pipeline.name);
             return Err(twice(what, pipeline, other).hint("the name keys topics and state"));
         }
-        let outputs = pipeline.sinks.iter().filter_map(|sink| match &sink.kind {
-            SinkKind::File { path, .. } => Some((path.as_path(), "output folder")),
-            SinkKind::Stdout | SinkKind::Null => None,
-        });
-        for (path, word) in outputs.chain([(pipeline.state.as_path(), "state folder")]) {
-            if let Some((other_word, other)) = folders.insert(path, (word, pipeline)) {
-                let what = format!("{} is an {word} twice", path.display());
-                let what = match (word, other_word) {
-                    (word, other) if word != other => {
-                        format!("{} is both {other} and {word}", path.display())
-                    }
-                    ("state folder", _) => what.replace("an state", "a state"),
-                    _ => what,
-                };
+        for sink in &pipeline.sinks {
+            let SinkKind::File { path, .. } = &sink.kind else { continue };
+            if let Some(other) = outputs.insert(path, pipeline) {
+                let what = format!("{} is an output folder twice", path.display());
+                return Err(twice(what, pipeline, other).hint("give each a folder of its own"));
+            }
+        }
+    }
+    for pipeline in pipelines {
+        let own = pipeline.state.join(&pipeline.name);
+        for folder in [&pipeline.state, &own] {
+            if let Some(other) = outputs.get(folder.as_path()) {
+                let what = format!("{} is both output folder and state folder", folder.display());
                 return Err(twice(what, pipeline, other).hint("give each a folder of its own"));
             }
         }

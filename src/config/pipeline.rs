@@ -28,7 +28,7 @@ pub(super) fn read(doc: Document<'_>) -> Result<Pipeline> {
     let mut state = section_or_absent(&mut top, "state")?;
     let folder = match state.take("path") {
         Some(value) => value.path()?,
-        None => doc.resolve("state").join(&name),
+        None => doc.resolve("state"),
     };
     state.finish()?;
     let runtime = runtime(section_or_absent(&mut top, "runtime")?)?;

@@ -20,7 +20,8 @@ const CLOCK_MIN_S: u64 = 1_767_225_600;
 /// All of them.
 pub(super) fn findings(pipeline: &Pipeline) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("config-valid", "the configuration is valid")];
-    findings.extend(folder(&pipeline.state, "state folder", "state-folder", "state-disk"));
+    let state = pipeline.state.join(&pipeline.name);
+    findings.extend(folder(&state, "state folder", "state-folder", "state-disk"));
     for sink in &pipeline.sinks {
         if let SinkKind::File { path, .. } = &sink.kind {
             findings.extend(folder(path, "output folder", "sink-folder", "sink-disk"));

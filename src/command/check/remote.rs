@@ -27,7 +27,9 @@ fn look(pipeline: &Pipeline) -> Result<Vec<Finding>> {
         let mut findings = hosts(&source).await;
         findings.extend(match source.kind {
             SourceKind::Postgres => source::postgres::check::check(&source, &snapshot, &name).await,
-            SourceKind::MySql | SourceKind::MariaDb => Vec::new(),
+            SourceKind::MySql | SourceKind::MariaDb => {
+                source::mysql::check::check(&name, &source).await
+            }
         });
         findings
     })

@@ -4,6 +4,7 @@
 //! To add a code: an entry in the file of its area (the prefix before the first `-`).
 
 mod config;
+mod demo;
 mod my;
 mod net;
 mod pg;
@@ -31,6 +32,7 @@ pub struct Code {
 /// All areas: prefix and entries.
 pub const AREAS: &[(&str, &[Code])] = &[
     ("config", config::CODES),
+    ("demo", demo::CODES),
     ("my", my::CODES),
     ("net", net::CODES),
     ("pg", pg::CODES),

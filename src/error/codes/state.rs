@@ -89,11 +89,30 @@ pub(super) const CODES: &[Code] = &[
         mend: "Run the newer Penstock that wrote it, or a later one.",
     },
     Code {
+        code: "state-offset-unreadable",
+        title: "no stored offset of Debezium was found",
+        means: "`offsets set` takes Kafka Connect's offset file (offset.storage.file.filename), \
+                records of its offset topic with key, tab and value on a line (kafka-console- \
+                consumer --property print.key=true), the answer of GET /connectors/NAME/offsets, \
+                or the offset's JSON alone. This was none of them, or held no offset for this \
+                pipeline's server.",
+        mend: "Stop the connector first, then give one of these forms. --server chooses among \
+               several: it is Debezium's topic.prefix.",
+    },
+    Code {
         code: "state-other-pipeline",
         title: "the state belongs to another pipeline",
         means: "The checkpoint names another pipeline. State belongs to one source and its sinks: \
                 going on from another's would lose or repeat changes.",
         mend: "Give the pipeline its own name back, or move that folder away to begin anew.",
+    },
+    Code {
+        code: "state-position-invalid",
+        title: "no source of this kind can have this position",
+        means: "A position is checked before it is stored: its kind must be the source's, its \
+                LSN, file, offset and GTIDs well-formed. Whether the source still has everything \
+                after it is proved when the pipeline connects.",
+        mend: "Give a position as `penstock offsets show` prints it, or Debezium's offset.",
     },
     Code {
         code: "state-unwritable",

@@ -12,6 +12,13 @@ pub(super) const CODES: &[Code] = &[
         mend: "Write for example --log debug, or --log warn,penstock=debug.",
     },
     Code {
+        code: "usage-one-pipeline",
+        title: "the command is about one pipeline",
+        means: "Setting or deleting an offset is done to one pipeline at a time, so that a folder \
+                given by mistake changes nothing.",
+        mend: "Give the TOML file of that pipeline.",
+    },
+    Code {
         code: "usage-unknown-topic",
         title: "help knows neither a command nor a code of that name",
         means: "penstock help explains commands and the codes of errors and findings.",
