@@ -1,1 +1,3 @@
-//! Benchmarks live in `benches/`; this library holds what they share.
+//! Deterministic input for the benchmarks: row frames as a reader hands them on, without a server.
+
+pub mod binlog;

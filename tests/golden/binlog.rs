@@ -112,6 +112,33 @@ pub fn frames(bytes: &[u8], file: &str, catalogue: &Catalogue) -> Vec<Input> {
     inputs
 }
 
+/// Captured rows of a binary resultset (length 4, packet)* as snapshot frames; the segment's bytes.
+pub fn snapshot(captured: &[u8], schema: Arc<TableSchema>) -> (Vec<u8>, Vec<Input>) {
+    let origin = TxnOrigin::BinlogSnapshot { file: "binlog.000001".into(), pos: 157 };
+    let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: 1_795_560_000_000_000, origin });
+    let (mut inputs, mut at) = (Vec::new(), 0);
+    while at < captured.len() {
+        let len = u32::from_le_bytes(captured[at..at + 4].try_into().expect("four bytes"));
+        let first = inputs.is_empty();
+        let head = FrameHead {
+            kind: FrameKind::SnapshotRow,
+            marker: if first { SnapshotMarker::First } else { SnapshotMarker::True },
+            format: 0,
+            table: schema.table,
+            offset: at as u32 + 4,
+            len,
+            position: 0,
+        };
+        inputs.push(Input {
+            schema: first.then(|| Arc::clone(&schema)),
+            frame: Frame { head, txn: 0 },
+            txn: Arc::clone(&txn),
+        });
+        at += 4 + len as usize;
+    }
+    (captured.to_vec(), inputs)
+}
+
 fn gtid_text(gtid: &Gtid) -> String {
     match gtid {
         Gtid::MySql { uuid, number, .. } => format!("{}:{number}", uuid_text(uuid)),

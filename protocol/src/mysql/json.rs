@@ -52,14 +52,42 @@ pub fn binary_to_text<S: TextSink>(document: &[u8], sink: &mut S) -> Result<(), 
         sink.put(b"null");
         return Ok(());
     };
-    value(kind, body, 0, sink)
+    let mut walk = Walk { depth: 0, bytes: document.len() };
+    value(kind, body, &mut walk, sink)
 }
 
-fn value<S: TextSink>(kind: u8, body: &[u8], depth: usize, sink: &mut S) -> Result<(), WireError> {
+/// What keeps a walk bounded. The parts of an honest document do not overlap, so that all that is
+/// read adds up to its length at most; offsets that point at one part again and again, which could
+/// make a few bytes print for ever, use up `bytes`.
+struct Walk {
+    depth: usize,
+    bytes: usize,
+}
+
+impl Walk {
+    /// Counts bytes that are read as part of a value.
+    fn spend(&mut self, bytes: usize) -> Result<(), WireError> {
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.ok_or(WireError::Invalid { offset: 0, what: "JSON offsets" })?;
+        Ok(())
+    }
+}
+
+fn value<S: TextSink>(
+    kind: u8,
+    body: &[u8],
+    walk: &mut Walk,
+    sink: &mut S,
+) -> Result<(), WireError> {
     let mut c = Cursor::new(body);
     match kind {
-        0x00..=0x03 if depth >= DEPTH_MAX => c.invalid("JSON depth"),
-        0x00..=0x03 => container(kind, body, depth, sink),
+        0x00..=0x03 if walk.depth >= DEPTH_MAX => c.invalid("JSON depth"),
+        0x00..=0x03 => {
+            walk.depth += 1;
+            container(kind, body, walk, sink)?;
+            walk.depth -= 1;
+            Ok(())
+        }
         0x04 => literal(c.u8()?, sink),
         0x05 => integer(i64::from(c.u16_le()?.cast_signed()), sink),
         0x06 => integer(i64::from(c.u16_le()?), sink),
@@ -73,10 +101,11 @@ fn value<S: TextSink>(kind: u8, body: &[u8], depth: usize, sink: &mut S) -> Resu
         0x0B => double(f64::from_bits(c.u64_le()?), sink),
         0x0C => {
             let len = length(&mut c)?;
+            walk.spend(len)?;
             string(c.bytes(len)?, sink);
             Ok(())
         }
-        0x0F => opaque(&mut c, sink),
+        0x0F => opaque(&mut c, walk, sink),
         _ => c.invalid("JSON value type"),
     }
 }
@@ -85,7 +114,7 @@ fn value<S: TextSink>(kind: u8, body: &[u8], depth: usize, sink: &mut S) -> Resu
 fn container<S: TextSink>(
     kind: u8,
     body: &[u8],
-    depth: usize,
+    walk: &mut Walk,
     sink: &mut S,
 ) -> Result<(), WireError> {
     let (large, object) = (kind & 1 == 1, kind < 2);
@@ -119,20 +148,22 @@ fn container<S: TextSink>(
             let Some(key) = body.get(at..).and_then(|rest| rest.get(..len)) else {
                 return keys.invalid("JSON key offset");
             };
+            walk.spend(width + 2 + key.len())?;
             string(key, sink);
             sink.put(b":");
         }
         let kind = values.u8()?;
         let slot = values.bytes(width)?;
+        walk.spend(1 + width)?;
         let inline = matches!(kind, 0x04..=0x06) || large && matches!(kind, 0x07 | 0x08);
         if inline {
-            value(kind, slot, depth + 1, sink)?;
+            value(kind, slot, walk, sink)?;
         } else {
             let at = Cursor::new(slot).uint_le(width)? as usize;
             let Some(rest) = body.get(at..).filter(|_| at >= 2 * width) else {
                 return values.invalid("JSON value offset");
             };
-            value(kind, rest, depth + 1, sink)?;
+            value(kind, rest, walk, sink)?;
         }
     }
     sink.put(if object { b"}" } else { b"]" });
@@ -260,10 +291,11 @@ fn exact_digits(x: f64) -> usize {
 }
 
 /// An opaque value: decimals, dates and times have a form of their own.
-fn opaque<S: TextSink>(c: &mut Cursor, sink: &mut S) -> Result<(), WireError> {
+fn opaque<S: TextSink>(c: &mut Cursor, walk: &mut Walk, sink: &mut S) -> Result<(), WireError> {
     let kind = c.u8()?;
     let len = length(c)?;
     let body = c.bytes(len)?;
+    walk.spend(len)?;
     match kind {
         // MYSQL_TYPE_DECIMAL, NEWDECIMAL: precision, scale, the binary form.
         0 | 246 => {
@@ -516,6 +548,25 @@ mod tests {
             bad[at] = value;
             assert!(printed(&bad).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn offsets_that_overlap_cannot_make_a_document_explode() {
+        // Goal: output bounded by input. Method: 40 arrays, each pointing at the next one 8 times,
+        // would print 8^40 elements.
+        let mut document = Vec::new();
+        for level in (0..40u16).rev() {
+            let mut array = Vec::from([8u8, 0]);
+            array.extend((28 + 28 * (39 - level)).to_le_bytes());
+            for _ in 0..8 {
+                array.push(if level == 39 { 4 } else { 2 });
+                array.extend(if level == 39 { [0, 0] } else { 28u16.to_le_bytes() });
+            }
+            array.extend(&document);
+            document = array;
+        }
+        document.insert(0, 2);
+        assert!(printed(&document).is_err());
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl RowError {
     pub fn past_the_end(offset: usize) -> Self {
         Self { offset, column: None, what: "a row that ends behind its event" }
     }
+
+    /// A row of no bytes, as images without any column have: how many there are cannot be known.
+    pub fn empty(offset: usize) -> Self {
+        Self { offset, column: None, what: "a row image without columns" }
+    }
 }
 
 impl RowOp {

@@ -79,32 +79,59 @@ pub(crate) struct CellWriter<'p, const SNAPSHOT: bool> {
 }
 
 impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
-    /// Writes one cell.
+    /// Opens a cell: what stands before its value. Walkers are compiled from the same columns as
+    /// the cells, so `col` is one of them.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, col: usize) -> (&'p Cell, usize) {
+        let cells: &'p [Cell] = self.cells;
+        let cell = &cells[col];
+        cell.before.put(&mut self.out);
+        (cell, self.out.at())
+    }
+
+    /// Closes it: remembers where its text stands, in case it is part of the key.
+    #[inline(always)]
+    pub(super) fn end(&mut self, (cell, start): (&'p Cell, usize)) {
+        let slot = (self.base | usize::from(cell.slot)) & 127;
+        self.spans[slot] = start as u64 | (self.out.at() as u64) << 32;
+    }
+
+    /// Writes one cell by `write`, for forms that only one source has.
     #[inline(always)]
     pub(super) fn cell(
         &mut self,
         col: usize,
         write: impl FnOnce(&mut Out, &Cell) -> Result<(), FaultKind>,
     ) {
-        let Some(cell) = self.cells.get(col) else { return };
-        cell.before.put(&mut self.out);
-        let start = self.out.at() as u64;
-        if let Err(kind) = write(&mut self.out, cell) {
-            self.fault.get_or_insert(Fault { col, kind });
+        let open = self.begin(col);
+        let outcome = write(&mut self.out, open.0);
+        self.check(col, outcome);
+        self.end(open);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note(fault: &mut Option<Fault>, col: usize, kind: FaultKind) {
+        fault.get_or_insert(Fault { col, kind });
+    }
+
+    /// Remembers the first fault of a row.
+    #[inline(always)]
+    fn check(&mut self, col: usize, outcome: Result<(), FaultKind>) {
+        if let Err(kind) = outcome {
+            let mut fault = self.fault;
+            Self::note(&mut fault, col, kind);
+            self.fault = fault;
         }
-        let slot = (self.base | usize::from(cell.slot)) & 127;
-        self.spans[slot] = start | (self.out.at() as u64) << 32;
     }
 }
 
-/// A zero-length or missing column index beyond the plan is the walker's to refuse; see `cell`.
 impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
     #[inline(always)]
     fn null(&mut self, col: usize) {
-        self.cell(col, |out, cell| {
-            cell.null.put(out);
-            Ok(())
-        });
+        let open = self.begin(col);
+        open.0.null.put(&mut self.out);
+        self.end(open);
     }
 
     #[inline(always)]
@@ -114,155 +141,142 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
 
     #[inline(always)]
     fn unchanged(&mut self, col: usize) {
-        self.cell(col, |out, cell| {
-            cell.unchanged.as_ref().unwrap_or(&cell.null).put(out);
-            Ok(())
-        });
+        let open = self.begin(col);
+        open.0.unchanged.as_ref().unwrap_or(&open.0.null).put(&mut self.out);
+        self.end(open);
     }
 
     #[inline(always)]
     fn bool(&mut self, col: usize, value: bool) {
-        self.cell(col, |out, _| {
-            put_bool(out, value);
-            Ok(())
-        });
+        let open = self.begin(col);
+        put_bool(&mut self.out, value);
+        self.end(open);
     }
 
     #[inline(always)]
     fn int(&mut self, col: usize, value: i64) {
-        self.cell(col, |out, _| {
-            put_i64(out, value);
-            Ok(())
-        });
+        let open = self.begin(col);
+        put_i64(&mut self.out, value);
+        self.end(open);
     }
 
     #[inline(always)]
     fn uint(&mut self, col: usize, value: u64) {
-        self.cell(col, |out, cell| {
-            if cell.format == Format::Integer {
-                // `bigint_unsigned_handling_mode = long` wraps above 2^63 − 1.
-                put_i64(out, value.cast_signed());
-                return Ok(());
-            }
+        let open = self.begin(col);
+        if open.0.format == Format::Integer {
+            // `bigint_unsigned_handling_mode = long` wraps above 2^63 − 1.
+            put_i64(&mut self.out, value.cast_signed());
+        } else {
             let mut outcome = Ok(());
-            out.cold(|out| outcome = put_uint(out, cell, value));
-            outcome
-        });
+            self.out.cold(|out| outcome = put_uint(out, open.0, value));
+            self.check(col, outcome);
+        }
+        self.end(open);
     }
 
     #[inline(always)]
     fn float(&mut self, col: usize, value: f32) {
-        self.cell(col, |out, cell| {
-            if cell.format == Format::Float {
-                put_f32(out, value);
-            } else {
-                put_f64(out, f64::from(value));
-            }
-            Ok(())
-        });
+        let open = self.begin(col);
+        if open.0.format == Format::Float {
+            put_f32(&mut self.out, value);
+        } else {
+            put_f64(&mut self.out, f64::from(value));
+        }
+        self.end(open);
     }
 
     #[inline(always)]
     fn double(&mut self, col: usize, value: f64) {
-        self.cell(col, |out, _| {
-            put_f64(out, value);
-            Ok(())
-        });
+        let open = self.begin(col);
+        put_f64(&mut self.out, value);
+        self.end(open);
     }
 
     #[inline(always)]
     fn decimal(&mut self, col: usize, unscaled: i64, scale: u32) {
-        self.cell(col, |out, cell| {
-            match cell.format {
-                Format::DecimalBase64 => put_decimal_base64(out, unscaled),
-                Format::DecimalString => put_decimal_string(out, unscaled, scale),
-                Format::DecimalVariable => put_variable(out, unscaled, scale),
-                _ => put_decimal_double(out, unscaled, scale),
-            }
-            Ok(())
-        });
+        let open = self.begin(col);
+        if open.0.format == Format::DecimalBase64 {
+            put_decimal_base64(&mut self.out, unscaled);
+        } else {
+            self.out.cold(|out| put_decimal(out, open.0, unscaled, scale));
+        }
+        self.end(open);
     }
 
     #[inline(always)]
     fn decimal_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, cell| {
-            let mut outcome = Ok(());
-            out.cold(|out| {
-                outcome = put_decimal_text(out, cell, seg.get(at..at + len).unwrap_or_default());
-            });
-            outcome
-        });
+        let open = self.begin(col);
+        let mut outcome = Ok(());
+        let text = seg.get(at..at + len).unwrap_or_default();
+        self.out.cold(|out| outcome = put_decimal_text(out, open.0, text));
+        self.check(col, outcome);
+        self.end(open);
     }
 
     #[inline(always)]
     fn text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, cell| {
-            let high = match cell.format {
-                Format::Text(high) if !SNAPSHOT => high,
-                _ => High::Utf8,
-            };
-            put_string(out, seg, at, len, high);
-            Ok(())
-        });
+        let open = self.begin(col);
+        let high = match open.0.format {
+            Format::Text(high) if !SNAPSHOT => high,
+            _ => High::Utf8,
+        };
+        put_string(&mut self.out, seg, at, len, high);
+        self.end(open);
     }
 
     #[inline(always)]
     fn bytes(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, cell| {
-            let data = seg.get(at..at + len).unwrap_or_default();
-            out.cold(|out| put_bytes(out, cell, data));
-            Ok(())
-        });
+        let open = self.begin(col);
+        let data = seg.get(at..at + len).unwrap_or_default();
+        self.out.cold(|out| put_bytes(out, open.0, data));
+        self.end(open);
     }
 
     #[inline(always)]
     fn date(&mut self, col: usize, days: i32) {
-        self.cell(col, |out, cell| {
-            if cell.format == Format::Days {
-                put_i64(out, i64::from(days));
-            } else {
-                out.cold(|out| put_iso_date(out, i64::from(days)));
-            }
-            Ok(())
-        });
+        let open = self.begin(col);
+        if open.0.format == Format::Days {
+            put_i64(&mut self.out, i64::from(days));
+        } else {
+            self.out.cold(|out| put_iso_date(out, i64::from(days)));
+        }
+        self.end(open);
     }
 
     #[inline(always)]
     fn time(&mut self, col: usize, micros: i64) {
-        self.cell(col, |out, cell| {
-            match cell.format {
-                Format::Micros => put_i64(out, micros),
-                Format::Nanos => put_i64(out, micros.saturating_mul(1000)),
-                _ if !within_a_day(micros) => return Err(FaultKind::Duration),
-                Format::Millis => put_i64(out, micros / 1000),
-                _ => out.cold(|out| put_iso_time(out, micros)),
-            }
-            Ok(())
-        });
+        let open = self.begin(col);
+        if open.0.format == Format::Micros {
+            put_i64(&mut self.out, micros);
+        } else {
+            let mut outcome = Ok(());
+            self.out.cold(|out| outcome = put_time(out, open.0, micros));
+            self.check(col, outcome);
+        }
+        self.end(open);
     }
 
     #[inline(always)]
     fn datetime(&mut self, col: usize, micros: i64) {
-        self.cell(col, |out, cell| {
-            match cell.format {
-                Format::Micros => put_i64(out, micros),
-                Format::Millis => put_i64(out, micros.div_euclid(1000)),
-                Format::Nanos => {
-                    put_i64(out, micros.checked_mul(1000).ok_or(FaultKind::Nanoseconds)?);
-                }
-                _ => out.cold(|out| put_iso_stamp(out, micros, Fraction::Trimmed)),
+        let open = self.begin(col);
+        match open.0.format {
+            Format::Micros => put_i64(&mut self.out, micros),
+            Format::Millis => put_i64(&mut self.out, micros.div_euclid(1000)),
+            _ => {
+                let mut outcome = Ok(());
+                self.out.cold(|out| outcome = put_datetime(out, open.0, micros));
+                self.check(col, outcome);
             }
-            Ok(())
-        });
+        }
+        self.end(open);
     }
 
     #[inline(always)]
     fn timestamp(&mut self, col: usize, micros: i64) {
-        self.cell(col, |out, cell| {
-            let fraction = Fraction::Exactly(cell.digits);
-            out.cold(|out| put_iso_stamp(out, micros, fraction));
-            Ok(())
-        });
+        let open = self.begin(col);
+        let fraction = Fraction::Exactly(open.0.digits);
+        self.out.cold(|out| put_iso_stamp(out, micros, fraction));
+        self.end(open);
     }
 
     #[inline(always)]
@@ -272,14 +286,14 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
 
     #[inline(always)]
     fn json_binary(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, _| {
-            let mut outcome = Ok(());
-            let document = seg.get(at..at + len).unwrap_or_default();
-            out.cold(|out| {
-                outcome = put_json(out, |sink| mysql::json::binary_to_text(document, sink));
-            });
-            outcome
+        let open = self.begin(col);
+        let mut outcome = Ok(());
+        let document = seg.get(at..at + len).unwrap_or_default();
+        self.out.cold(|out| {
+            outcome = put_json(out, |sink| mysql::json::binary_to_text(document, sink));
         });
+        self.check(col, outcome);
+        self.end(open);
     }
 
     #[inline(always)]
@@ -287,15 +301,44 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
         if !SNAPSHOT {
             return self.text(col, seg, at, len);
         }
-        self.cell(col, |out, _| {
-            let mut outcome = Ok(());
-            let document = seg.get(at..at + len).unwrap_or_default();
-            out.cold(|out| {
-                outcome = put_json(out, |sink| mysql::json::normalize_text(document, sink));
-            });
-            outcome
+        let open = self.begin(col);
+        let mut outcome = Ok(());
+        let document = seg.get(at..at + len).unwrap_or_default();
+        self.out.cold(|out| {
+            outcome = put_json(out, |sink| mysql::json::normalize_text(document, sink));
         });
+        self.check(col, outcome);
+        self.end(open);
     }
+}
+
+#[cold]
+fn put_decimal(out: &mut Out, cell: &Cell, unscaled: i64, scale: u32) {
+    match cell.format {
+        Format::DecimalString => put_decimal_string(out, unscaled, scale),
+        Format::DecimalVariable => put_variable(out, unscaled, scale),
+        _ => put_decimal_double(out, unscaled, scale),
+    }
+}
+
+#[cold]
+fn put_time(out: &mut Out, cell: &Cell, micros: i64) -> Result<(), FaultKind> {
+    match cell.format {
+        Format::Nanos => put_i64(out, micros.saturating_mul(1000)),
+        _ if !within_a_day(micros) => return Err(FaultKind::Duration),
+        Format::Millis => put_i64(out, micros / 1000),
+        _ => put_iso_time(out, micros),
+    }
+    Ok(())
+}
+
+#[cold]
+fn put_datetime(out: &mut Out, cell: &Cell, micros: i64) -> Result<(), FaultKind> {
+    match cell.format {
+        Format::Nanos => put_i64(out, micros.checked_mul(1000).ok_or(FaultKind::Nanoseconds)?),
+        _ => put_iso_stamp(out, micros, Fraction::Trimmed),
+    }
+    Ok(())
 }
 
 #[inline(always)]

@@ -251,6 +251,9 @@ fn rows<const UPDATE: bool>(
         w.out.ensure(0);
         let ordinal = first_ordinal.wrapping_add(row - first_row);
         match one_row::<UPDATE, _>(walk, head, part, p, &mut w, &mut emit, op, (row, ordinal)) {
+            Ok(next) if next <= p => {
+                outcome = Err(row_error(emit.plan, start, RowError::empty(p)));
+            }
             Ok(next) if next <= end && w.fault.is_none() => {
                 (p, row, done) = (next, row + 1, w.out.at());
             }
@@ -393,10 +396,14 @@ fn skip_rows(
     let images = if job.frame.head.kind == FrameKind::Update { 2 } else { 1 };
     let (mut p, mut rows) = (head.rows_at, 0);
     while p < part.end {
+        let from = p;
         for number in 0..images {
             let present = (!head.whole[number]).then_some(head.present_at[number]);
             p = skip_image(&walk.ops, part.seg, p, present)
                 .map_err(|e| row_error(&table.plan, part.start, e))?;
+        }
+        if p == from {
+            return Err(row_error(&table.plan, part.start, RowError::empty(p)));
         }
         rows += 1;
     }

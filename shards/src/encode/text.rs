@@ -143,6 +143,32 @@ pub(crate) enum High {
     Latin1,
 }
 
+/// Eight times the same byte.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Non-zero if one of eight bytes needs an escape. `^ 2` brings the quote (0x22) down beside the
+/// controls and leaves those below 0x20, so that one comparison finds both; a backslash is a zero
+/// byte after its own `^`. Borrows between lanes start at a hit only, so "none" is exact. Bytes
+/// above 0x7F are never hits.
+#[inline(always)]
+fn hits(word: u64) -> u64 {
+    let low = (word ^ eight(2)).wrapping_sub(eight(0x21)) & !word;
+    let slash = word ^ eight(b'\\');
+    (low | (slash.wrapping_sub(eight(1)) & !slash)) & eight(0x80)
+}
+
+/// Whether a byte of a step needs an escape, and the OR of its bytes.
+#[inline(always)]
+fn scan(step: &[u8; 16], behind: &[u8; 16]) -> (bool, u64) {
+    let (step, behind) = (u128::from_le_bytes(*step), u128::from_le_bytes(*behind));
+    let masked = step | behind;
+    let seen = step & !behind;
+    let bad = hits(masked as u64) | hits((masked >> 64) as u64);
+    (bad != 0, seen as u64 | (seen >> 64) as u64)
+}
+
 /// Writes `seg[at..at + len]` as a JSON string, 16 bytes a step: a step is copied first and kept if
 /// it is clean, else redone by bytes. Loads run past the cell, where they find anything; `BEHIND`
 /// masks it. Bytes above 0x7F are only noticed; then the whole cell is looked at again.
@@ -151,7 +177,7 @@ pub(crate) fn put_string(out: &mut Out, seg: &[u8], at: usize, len: usize, high:
     let start = out.at;
     out.byte(b'"');
     let end = at + len;
-    let (mut from, mut seen) = (at, 0u8);
+    let (mut from, mut seen) = (at, 0u64);
     if len <= STEP {
         out.ensure(6 * len);
     }
@@ -161,10 +187,8 @@ pub(crate) fn put_string(out: &mut Out, seg: &[u8], at: usize, len: usize, high:
         else {
             return out.cold(|out| transcode(out, start, seg, at, end - at, high));
         };
-        let dirty = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
-        let pairs = step.iter().zip(behind);
-        let bad = pairs.clone().fold(false, |bad, (&b, &k)| bad | dirty(b | k));
-        seen |= pairs.fold(0, |seen, (&b, &k)| seen | (b & !k));
+        let (bad, high_bits) = scan(step, behind);
+        seen |= high_bits;
         if end - at > STEP {
             out.ensure(6 * 16);
         }
@@ -175,7 +199,7 @@ pub(crate) fn put_string(out: &mut Out, seg: &[u8], at: usize, len: usize, high:
         }
         from += 16;
     }
-    if seen & 0x80 != 0 {
+    if seen & eight(0x80) != 0 {
         out.cold(|out| check_high(out, start, seg, at, end - at, high));
         return;
     }
