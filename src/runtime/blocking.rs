@@ -47,9 +47,17 @@ impl Pool {
     }
 }
 
-/// CPUs that housekeeping threads started from now on may use; empty: those of their creator.
+/// CPUs that housekeeping threads started from now on may use.
 pub fn confine(cpus: Vec<usize>) {
     pool().counts().cpus = cpus;
+}
+
+/// As [`confine`], to the CPUs of this thread, unless something else was said before.
+pub(super) fn inherit_mask() {
+    let mut counts = pool().counts();
+    if counts.cpus.is_empty() {
+        counts.cpus = affinity::get().unwrap_or_default();
+    }
 }
 
 /// Runs a closure that may block on a housekeeping thread.

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use super::oneshot::{Completer, Waiter, oneshot};
 use super::task::{Task, block_on, sleep, spawn_local, yield_now};
 use super::wake::{Here, Inbox};
-use super::{Backend, affinity, rouse};
+use super::{Backend, affinity, blocking, rouse};
 use crate::error::{Error, Result};
 
 /// Memory that a glommio executor registers with its rings, bytes. Storage I/O does not go
@@ -62,6 +62,12 @@ impl Core {
     ///
     /// Errors: `runtime-core-start` (Fatal) with the executor's own words.
     pub fn launch(config: CoreConfig) -> Result<Core> {
+        // Threads inherit the mask of the thread that makes them: those that are no cores must not
+        // be made by a pinned one.
+        blocking::inherit_mask();
+        if config.backend == Backend::IoUring {
+            rouse::start_thread();
+        }
         let inbox = Arc::new(Inbox::default());
         let handle = CoreHandle { inbox: inbox.clone(), name: config.name.as_str().into() };
         let (ready, started) = oneshot();

@@ -44,6 +44,15 @@ fn watch() -> (MutexGuard<'static, Watch>, &'static Condvar) {
     (watch.lock().unwrap_or_else(PoisonError::into_inner), change)
 }
 
+/// Starts the thread, if it does not run: by a thread that is no core, whose mask it inherits.
+pub(super) fn start_thread() {
+    let (mut watch, _) = watch();
+    if !watch.running {
+        let named = thread::Builder::new().name("penstock-rouse".into());
+        watch.running = named.spawn(rouse).is_ok();
+    }
+}
+
 /// A core under watch, for as long as this lives; held by the core's root task.
 pub(super) struct Rousing {
     id: u64,
@@ -51,16 +60,12 @@ pub(super) struct Rousing {
 }
 
 impl Rousing {
-    /// Puts a core under watch; the first one starts the thread.
+    /// Puts a core under watch.
     pub fn start(inbox: &Arc<Inbox>) -> Self {
         let (mut watch, _) = watch();
         let id = watch.next_id;
         watch.next_id += 1;
         watch.cores.push(Core { id, inbox: inbox.clone(), waker: None, polls: 0, idle: 0 });
-        if !watch.running {
-            let named = thread::Builder::new().name("penstock-rouse".into());
-            watch.running = named.spawn(rouse).is_ok();
-        }
         Self { id, offered: Cell::new(false) }
     }
 

@@ -139,6 +139,22 @@ fn blocking_runs_off_the_core() {
     });
 }
 
+/// Goal: housekeeping never runs on a pinned core's account only because the core started it.
+/// Method: a core pinned to one CPU asks a blocking closure for its mask.
+#[test]
+fn h12_housekeeping_does_not_inherit_a_pin() {
+    let ours = affinity::get().unwrap();
+    for backend in backends() {
+        let name = format!("pinned-{backend:?}");
+        let core = Core::launch(CoreConfig { backend, cpu: ours.last().copied(), name }).unwrap();
+        let masks = core.spawn(|| async {
+            (affinity::get().unwrap(), blocking(|| affinity::get().unwrap()).await)
+        });
+        assert_eq!(masks.join(), Ok((vec![*ours.last().unwrap()], ours.clone())));
+        core.join();
+    }
+}
+
 /// Goal: a panic of a blocking closure reaches the task that waits for it. Method: one that panics.
 #[test]
 fn blocking_panics_come_back() {

@@ -18,7 +18,11 @@ pub(super) fn serve<T: Send + 'static>(
 ) -> (Endpoint, thread::JoinHandle<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let server = thread::spawn(move || handler(listener.accept().unwrap().0));
+    let server = thread::spawn(move || {
+        let stream = listener.accept().unwrap().0;
+        stream.set_nodelay(true).unwrap();
+        handler(stream)
+    });
     (Endpoint::Tcp { host: "localhost".into(), port }, server)
 }
 

@@ -1,6 +1,7 @@
 //! TLS, against a rustls server on a plain thread.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,13 +81,16 @@ impl Server {
         let config = Arc::new(self.config());
         let (endpoint, server) = serve(move |mut stream| {
             let mut session = rustls::ServerConnection::new(config).unwrap();
-            let mut stream = rustls::Stream::new(&mut session, &mut stream);
+            let mut tls = rustls::Stream::new(&mut session, &mut stream);
             let mut buffer = [0; 4096];
-            while let Ok(n @ 1..) = stream.read(&mut buffer) {
-                if stream.write_all(&buffer[..n]).is_err() {
-                    return;
+            while let Ok(n @ 1..) = tls.read(&mut buffer) {
+                if tls.write_all(&buffer[..n]).is_err() {
+                    break;
                 }
             }
+            // Closing over unread bytes resets the connection, and the alert with it.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
         });
         let stream = connect(&endpoint, LIMIT).await.unwrap();
         let mut wire = client.upgrade(stream, host).await?;
