@@ -12,6 +12,8 @@ pub mod check;
 mod connection;
 mod fault;
 mod intake;
+#[cfg(test)]
+mod live;
 mod lsn;
 pub mod offsets;
 mod publication;

@@ -317,7 +317,7 @@ pub async fn running(catalogue: &mut Connection) -> Result<Vec<Running>> {
         coalesce(a.usename::text || ' ' || a.application_name, '') \
         FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
         WHERE l.locktype = 'transactionid' AND l.granted AND l.mode = 'ExclusiveLock' \
-        AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() ORDER BY 1";
+        AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()";
     let rows = catalogue.query("reading the running transactions", sql).await?;
     let read = |row: &Row| {
         Some(Running {

@@ -60,6 +60,8 @@ pub struct Course {
     pub snapshot_open: bool,
     /// Schemas as they were handed over, by table.
     pub schemas: HashMap<TableId, Arc<TableSchema>>,
+    /// The last name of each relation, by oid.
+    pub names: HashMap<u32, TableId>,
     /// Something was received since the last connect.
     pub alive: bool,
 }
@@ -408,15 +410,11 @@ impl Stream<'_> {
         let (known, filter) = (facts.clone().unwrap_or_default(), &self.ctx.source.filter);
         let mut schema = assemble(table, version, log, &known, &self.types, filter);
         if facts.is_none() {
-            // Dropped since: the log's own flags are all that is left.
-            schema.key = match (before, relation.replica_identity) {
-                (Some(before), _) if before.columns.len() == schema.columns.len() => {
-                    before.key.clone()
-                }
-                (_, b'd' | b'i') => schema.identity.clone(),
-                _ => Vec::new(),
-            };
+            let earlier = self.course.names.get(&relation.oid);
+            let earlier = earlier.and_then(|table| self.course.schemas.get(table));
+            schema.key = key_of_dropped(&schema, earlier.map(|schema| &**schema));
         }
+        self.course.names.insert(relation.oid, table);
         self.relations.insert(relation.oid, Known::Captured(table));
         if before.is_some_and(|before| same(before, &schema)) {
             return Ok(());
@@ -438,6 +436,19 @@ impl Stream<'_> {
 
     fn place(&self) -> String {
         format!("LSN {}", lsn_text(self.course.routed))
+    }
+}
+
+/// The key of a table that was dropped before its rows were read: the key that it last had, if its
+/// columns are still these, else what the log itself flags as identity.
+fn key_of_dropped(schema: &TableSchema, earlier: Option<&TableSchema>) -> Vec<u16> {
+    let names = |schema: &TableSchema| -> Vec<String> {
+        schema.columns.iter().map(|column| column.name.clone()).collect()
+    };
+    match earlier {
+        Some(earlier) if names(earlier) == names(schema) => earlier.key.clone(),
+        _ if matches!(schema.replica_identity, b'd' | b'i') => schema.identity.clone(),
+        _ => Vec::new(),
     }
 }
 
