@@ -11,17 +11,17 @@ use penstock_shards::encode::options::{Connector, EncodeOptions};
 
 use crate::binlog::{Catalogue, Input, encode, frames, snapshot};
 
-const CATALOGUE: Catalogue = Catalogue {
+pub const CATALOGUE: Catalogue = Catalogue {
     widened: &["fm"],
     uuids: &["uu", "u2"],
     defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv")],
 };
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/captures")
+    crate::folder().join("captures")
 }
 
-fn read(name: &str) -> Vec<u8> {
+pub fn read(name: &str) -> Vec<u8> {
     std::fs::read(folder().join(name)).expect("a capture")
 }
 

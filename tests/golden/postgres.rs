@@ -43,7 +43,7 @@ struct Capture {
 }
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/postgres")
+    crate::folder().join("postgres")
 }
 
 fn unhex(text: &str) -> Vec<u8> {
