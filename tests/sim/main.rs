@@ -59,7 +59,7 @@ fn sound_on_every_seed() {
     for seed in from..from + seeds {
         match run(seed, Plant::None) {
             Ok(outcome) => {
-                sum.crashes += outcome.crashes;
+                sum.reached.add(&outcome.reached);
                 sum.steps += outcome.steps;
                 sum.delivered += outcome.delivered;
             }
@@ -67,6 +67,9 @@ fn sound_on_every_seed() {
         }
     }
     eprintln!("{seeds} seeds: {sum:?}");
+    for (what, count) in sum.reached.counts() {
+        assert!(*count > 0, "no seed came to {what}");
+    }
 }
 
 #[test]

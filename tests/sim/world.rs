@@ -28,52 +28,62 @@ use crate::source::{Source, TABLES};
 const RING_MAX: usize = 3;
 /// Steps after which a run that is not done hangs.
 const STEPS_MAX: u64 = 400_000;
-const CRASHES_MAX: u32 = 6;
+const CRASHES_MAX: u64 = 6;
 
 /// The disk under the spill store, shared with the router.
 #[derive(Clone, Default)]
-struct Disk(Arc<Mutex<(MemorySpill, bool)>>);
+struct Disk(Arc<Mutex<DiskState>>);
+
+#[derive(Default)]
+struct DiskState {
+    spill: MemorySpill,
+    full: bool,
+    fulls: u64,
+    appends: u64,
+}
 
 impl Disk {
-    fn with<T>(&self, f: impl FnOnce(&mut (MemorySpill, bool)) -> T) -> T {
+    fn with<T>(&self, f: impl FnOnce(&mut DiskState) -> T) -> T {
         f(&mut self.0.lock().expect("invariant: one thread"))
     }
 }
 
 impl SpillStore for Disk {
     fn append(&mut self, group: SpillId, bytes: &[u8]) -> Result<(), SpillError> {
-        self.with(|(spill, full)| {
-            if !*full {
-                return spill.append(group, bytes);
+        self.with(|disk| {
+            disk.appends += 1;
+            if !disk.full {
+                return disk.spill.append(group, bytes);
             }
             // A disk that fills up takes a part.
-            spill.append(group, &bytes[..bytes.len() / 2])?;
+            disk.fulls += 1;
+            disk.spill.append(group, &bytes[..bytes.len() / 2])?;
             Err(SpillError::Full)
         })
     }
 
     fn read(&mut self, group: SpillId, offset: u64, into: &mut [u8]) -> Result<usize, SpillError> {
-        self.with(|(spill, _)| spill.read(group, offset, into))
+        self.with(|disk| disk.spill.read(group, offset, into))
     }
 
     fn truncate(&mut self, group: SpillId, len: u64) -> Result<(), SpillError> {
-        self.with(|(spill, _)| spill.truncate(group, len))
+        self.with(|disk| disk.spill.truncate(group, len))
     }
 
     fn sync(&mut self, group: SpillId) -> Result<(), SpillError> {
-        self.with(|(spill, _)| spill.sync(group))
+        self.with(|disk| disk.spill.sync(group))
     }
 
     fn remove(&mut self, group: SpillId) -> Result<(), SpillError> {
-        self.with(|(spill, _)| spill.remove(group))
+        self.with(|disk| disk.spill.remove(group))
     }
 
     fn groups(&mut self) -> Result<Vec<SpillId>, SpillError> {
-        self.with(|(spill, _)| spill.groups())
+        self.with(|disk| disk.spill.groups())
     }
 
     fn bytes(&self) -> u64 {
-        self.with(|(spill, _)| spill.bytes())
+        self.with(|disk| disk.spill.bytes())
     }
 }
 
@@ -100,6 +110,10 @@ struct Process {
     /// A checkpoint on its way to the disk.
     writing: Option<(Slot, Vec<u8>, Checkpoint, PointId)>,
     begun: bool,
+    /// Asked to end: nothing is read any more, everything read becomes durable.
+    draining: bool,
+    /// The router gave nothing when it was last asked.
+    routed: bool,
     stopped: Vec<StoppedTable>,
 }
 
@@ -115,7 +129,7 @@ pub struct World {
     reads: [usize; TABLES],
     process: Process,
     epochs: u64,
-    crashes: u32,
+    reached: Reached,
     steps: u64,
     trace: u64,
     /// What the source was told.
@@ -126,9 +140,52 @@ pub struct World {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     pub trace: u64,
-    pub crashes: u32,
     pub steps: u64,
     pub delivered: u64,
+    pub reached: Reached,
+}
+
+/// How often a run came to what is rare: a sound run proves nothing about what it never met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    pub crashes: u64,
+    pub torn_checkpoints: u64,
+    pub drains: u64,
+    pub reconnects: u64,
+    pub source_crashes: u64,
+    pub zombies: u64,
+    pub full_disks: u64,
+    pub spills: u64,
+    pub parked_restored: u64,
+    pub table_stops: u64,
+    pub snapshots: u64,
+    pub unanswered: u64,
+}
+
+impl Reached {
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in self.counts().into_iter().zip(other.clone().counts()) {
+            *sum.1 += *more.1;
+        }
+    }
+
+    /// Names and counts.
+    pub fn counts(&mut self) -> [(&'static str, &mut u64); 12] {
+        [
+            ("crashes", &mut self.crashes),
+            ("torn checkpoints", &mut self.torn_checkpoints),
+            ("drains", &mut self.drains),
+            ("reconnects", &mut self.reconnects),
+            ("source crashes", &mut self.source_crashes),
+            ("zombies", &mut self.zombies),
+            ("full disks", &mut self.full_disks),
+            ("spills", &mut self.spills),
+            ("parked restored", &mut self.parked_restored),
+            ("table stops", &mut self.table_stops),
+            ("snapshots", &mut self.snapshots),
+            ("unanswered batches", &mut self.unanswered),
+        ]
+    }
 }
 
 impl World {
@@ -146,7 +203,7 @@ impl World {
             batch_events: rng.range(3, 8),
             batch_age_ms: rng.range(0, 3) as u64,
             in_flight_batches: rng.range(1, 5),
-            ack_age_ms: 3000,
+            ack_age_ms: 400,
             commit_points: rng.range(1, 4),
         };
         let mut sinks = Vec::new();
@@ -182,7 +239,7 @@ impl World {
             snapshot,
             reads: [0; TABLES],
             epochs: 0,
-            crashes: 0,
+            reached: Reached::default(),
             steps: 0,
             trace: seed,
             told: 0,
@@ -221,6 +278,7 @@ impl World {
             let n = (0..TABLES as u32).find(|t| table_name(*t) == *name);
             penstock_protocol::frame::TableId(n.expect("STATE: a table of ours"))
         };
+        self.reached.parked_restored += parked.len() as u64;
         router.restore_parked(parked.clone(), id).expect("STATE: parked groups");
         let snapshot_done = done.is_some();
         let from = CoordinatorStart { position, parked, snapshot_done };
@@ -247,6 +305,8 @@ impl World {
             acks: vec![Vec::new(); count],
             writing: None,
             begun: start.is_some(),
+            draining: false,
+            routed: false,
             stopped,
         };
     }
@@ -268,17 +328,18 @@ impl World {
 
     /// Power goes: everything in memory is gone, what was being written is torn.
     fn crash(&mut self) {
-        self.crashes += 1;
+        self.reached.crashes += 1;
         if let Some((slot, bytes, ..)) = self.process.writing.take() {
             let cut = self.rng.below(bytes.len() + 1);
+            self.reached.torn_checkpoints += u64::from(cut < bytes.len());
             write_slot(&mut self.slots[slot as usize], &bytes[..cut]);
         }
         for sink in &mut self.sinks {
             sink.crash(&mut self.rng);
         }
-        self.disk.with(|(spill, full)| {
-            *spill = spill.crashed();
-            *full = false;
+        self.disk.with(|disk| {
+            disk.spill = disk.spill.crashed();
+            disk.full = false;
         });
         self.start();
     }
@@ -310,7 +371,7 @@ impl World {
             93..=95 => self.commit(),
             96 => self.saved(),
             97 => self.zombie(),
-            98 => self.disk.clone().with(|(_, full)| *full = self.rng.one_in(4)),
+            98 => self.disk.with(|disk| disk.full = self.rng.one_in(4)),
             _ => self.misfortune(),
         }
         self.check_bounds();
@@ -321,10 +382,15 @@ impl World {
         if self.process.stalled.is_some() {
             return;
         }
+        if self.process.draining {
+            self.drained();
+            return;
+        }
         if !self.process.begun {
             let Process { reader, router, .. } = &mut self.process;
             let Some(view) = reader.begin(&self.source, self.snapshot, router) else { return };
             self.process.begun = true;
+            self.reached.snapshots += u64::from(self.snapshot);
             for table in 0..TABLES {
                 self.reads[table] = self.source.expected.state(table, view).len();
                 let floor = self.source.expected.count(table, view);
@@ -332,6 +398,7 @@ impl World {
             }
         }
         if self.rng.one_in(60) {
+            self.reached.reconnects += 1;
             let Process { reader, router, .. } = &mut self.process;
             if reader.lose_connection(router) == Step::Restart {
                 self.crash();
@@ -356,7 +423,7 @@ impl World {
             match process.router.poll().unwrap_or_else(|error| panic!("SPILL: {error}")) {
                 Some(RouterOutput::Point(point)) => process.points.push_back(point),
                 Some(RouterOutput::ToShard(shard, input)) => process.stalled = Some((shard, input)),
-                None => {}
+                None => process.routed = true,
             }
         }
         if let Some((shard, input)) = process.stalled.take() {
@@ -381,7 +448,10 @@ impl World {
     fn encode(&mut self, shard: usize) {
         match self.process.shards[shard].poll_encode(0) {
             Ok(_) => {}
-            Err(ShardError::NoAnswer { .. }) => self.crash(),
+            Err(ShardError::NoAnswer { .. }) => {
+                self.reached.unanswered += 1;
+                self.crash();
+            }
             Err(error) => panic!("SHARD: {error}"),
         }
     }
@@ -412,7 +482,7 @@ impl World {
         let acks = self.sinks[at].step(&mut self.rng, &self.source.expected);
         for (shard, ack) in acks {
             // Rarely an answer never comes: the shard notices by its age.
-            if self.crashes < CRASHES_MAX && self.rng.one_in(600) {
+            if self.reached.crashes < CRASHES_MAX && self.rng.one_in(200) {
                 continue;
             }
             self.note(ack.batch.0);
@@ -440,7 +510,7 @@ impl World {
         let process = &mut self.process;
         let reports = &mut process.reports[shard];
         // A shard holds its progress until its stops were polled: forgetting them costs no data.
-        let stops = self.rng.one_in(2);
+        let stops = self.rng.one_in(6);
         while stops && let Some(stop) = process.shards[shard].poll_stop() {
             match self.plant.has(WorldBug::ProgressOvertakesStop) {
                 true => reports.push_front(Report::Stop(stop)),
@@ -567,22 +637,64 @@ impl World {
         assert_eq!(parked, open, "PARKED: at checkpoint {entry}");
     }
 
+    /// Asks the process to end in order. Inside the first snapshot that is a crash: no checkpoint
+    /// is made there.
+    fn drain(&mut self) {
+        let Process { reader, router, begun, draining, routed, .. } = &mut self.process;
+        if *draining || !*begun {
+            return;
+        }
+        if reader.lose_connection(router) == Step::Restart {
+            self.crash();
+            return;
+        }
+        router.flush().expect("ROUTER: flush");
+        (*draining, *routed) = (true, false);
+    }
+
+    /// Ends the process once all it read is durable and told to the source: not a byte less.
+    fn drained(&mut self) {
+        for shard in 0..self.process.shards.len() {
+            self.report(shard);
+        }
+        let process = &self.process;
+        let waits = !process.routed
+            || process.rings.iter().any(|ring| !ring.is_empty())
+            || process.reports.iter().any(|reports| !reports.is_empty())
+            || !process.points.is_empty()
+            || !process.shards.iter().all(Shard::is_idle);
+        if waits {
+            return;
+        }
+        self.commit();
+        if self.process.writing.is_some() {
+            return;
+        }
+        let read = self.process.reader.next;
+        assert_eq!(self.told, read, "DRAIN: not everything that was read is durable");
+        self.reached.drains += 1;
+        self.start();
+    }
+
     fn zombie(&mut self) {
         let at = self.rng.below(self.sinks.len());
+        self.reached.zombies += u64::from(!self.sinks[at].zombies.is_empty());
         self.sinks[at].zombie(&mut self.rng, &self.source.expected);
     }
 
     fn misfortune(&mut self) {
         match self.rng.below(8) {
-            0 if self.crashes < CRASHES_MAX => self.crash(),
+            0 if self.reached.crashes < CRASHES_MAX => self.crash(),
             1 if self.source.log.len() < self.source.entries_max => {
                 self.source.crash();
+                self.reached.source_crashes += 1;
                 self.source.identity += u32::from(self.rng.one_in(2));
                 let Process { reader, router, begun, .. } = &mut self.process;
                 if *begun && reader.lose_connection(router) == Step::Restart {
                     self.crash();
                 }
             }
+            2 => self.drain(),
             _ => {}
         }
     }
@@ -620,11 +732,15 @@ impl World {
             sink.check_end(&self.reads, self.source.durable, &self.source.expected);
         }
         let delivered = self.sinks.iter().map(|sink| sink.delivered).sum();
+        let stops = self.source.expected.stops.iter().flatten().count();
+        self.reached.table_stops = stops as u64;
+        (self.reached.full_disks, self.reached.spills) =
+            self.disk.with(|disk| (disk.fulls, disk.appends));
         self.note(delivered);
         for slot in self.slots.clone() {
             slot.iter().for_each(|byte| self.note(u64::from(*byte)));
         }
-        Outcome { trace: self.trace, crashes: self.crashes, steps: self.steps, delivered }
+        Outcome { trace: self.trace, steps: self.steps, delivered, reached: self.reached }
     }
 }
 
@@ -654,6 +770,8 @@ impl Process {
             acks: Vec::new(),
             writing: None,
             begun: false,
+            draining: false,
+            routed: false,
             stopped: Vec::new(),
         }
     }

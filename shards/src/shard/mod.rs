@@ -477,9 +477,11 @@ impl<E: RowEncoder> Shard<E> {
         held.map(Seq::before).min().map_or(received, |held| held.min(received))
     }
 
-    /// True if nothing waits here: no input, no open batch, no batch in flight.
+    /// True if nothing waits here: no input, no open batch, no batch in flight, no stop that nobody
+    /// has polled.
     pub fn is_idle(&self) -> bool {
         self.input.is_none()
+            && self.stops.is_empty()
             && self.encodings.iter().all(|e| e.open.iter().all(|open| open.body.is_empty()))
             && self.sinks.iter().all(|sink| sink.in_flight() == 0)
     }
