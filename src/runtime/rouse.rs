@@ -1,7 +1,7 @@
 //! The thread that rouses io_uring cores which fell asleep over ready tasks.
 //!
 //! Enters: the root waker of every glommio core. Leaves: wake-ups. Keeps: no wake-up is lost for
-//! longer than a tick. glommio 0.9.0 may park although tasks are ready: `run_task_queues` runs
+//! longer than two ticks. glommio 0.9.0 may park although tasks are ready: `run_task_queues` runs
 //! none and answers "nothing ran" when the latency ring holds a completion at its first look (a
 //! late eventfd read, or the preemption timer after the thread was off its CPU); the completion
 //! is then taken without waking anyone, and the executor sleeps. Any later event makes it go on,
@@ -17,10 +17,14 @@ use std::time::Duration;
 
 use super::wake::Inbox;
 
-/// Time between two looks at a core that works.
-const TICK_MS: u64 = 25;
-/// A core that does nothing is roused every so many ticks only.
-const IDLE_TICKS: u32 = 8;
+/// Time between two looks while a core works, or did until just now.
+const BUSY_TICK_MS: u64 = 5;
+/// Time between two looks when none does.
+const IDLE_TICK_MS: u64 = 50;
+/// A core that did nothing since the last look is roused this often in a row …
+const ROUSED_AT_ONCE: u32 = 3;
+/// … and then every so many ticks.
+const ROUSED_EVERY: u32 = 4;
 
 struct Core {
     id: u64,
@@ -28,6 +32,7 @@ struct Core {
     /// Made on the core's thread, woken by reference from ours, dropped on the core's again.
     waker: Option<Waker>,
     polls: u64,
+    /// Looks in a row that found it idle.
     idle: u32,
 }
 
@@ -94,22 +99,28 @@ impl Drop for Rousing {
 
 fn rouse() {
     loop {
-        {
+        let busy = {
             let (mut watch, change) = watch();
             while watch.cores.is_empty() {
                 watch = change.wait(watch).unwrap_or_else(PoisonError::into_inner);
             }
-            for core in &mut watch.cores {
-                let polls = core.inbox.polls.load(Ordering::Relaxed);
-                core.idle = if polls == core.polls { core.idle + 1 } else { 0 };
-                core.polls = polls;
-                if core.idle % IDLE_TICKS == 0
-                    && let Some(waker) = &core.waker
-                {
-                    waker.wake_by_ref();
-                }
-            }
+            watch.cores.iter_mut().map(Core::look).fold(false, |busy, core| busy | core)
+        };
+        thread::sleep(Duration::from_millis(if busy { BUSY_TICK_MS } else { IDLE_TICK_MS }));
+    }
+}
+
+impl Core {
+    /// Rouses the core if it did nothing since the last look; whether it may be at work.
+    fn look(&mut self) -> bool {
+        let polls = self.inbox.polls.load(Ordering::Relaxed);
+        self.idle = if polls == self.polls { self.idle.saturating_add(1) } else { 0 };
+        self.polls = polls;
+        let due = self.idle > 0
+            && (self.idle <= ROUSED_AT_ONCE || self.idle.is_multiple_of(ROUSED_EVERY));
+        if due && let Some(waker) = &self.waker {
+            waker.wake_by_ref();
         }
-        thread::sleep(Duration::from_millis(TICK_MS));
+        self.idle <= ROUSED_AT_ONCE
     }
 }
