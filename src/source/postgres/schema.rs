@@ -7,7 +7,7 @@
 //! same schema from both.
 
 use penstock_protocol::frame::TableId;
-use penstock_protocol::postgres::default::default_value;
+use penstock_protocol::postgres::default::{default_value, has_default};
 use penstock_protocol::postgres::pgoutput::Relation;
 use penstock_protocol::postgres::types::column_type;
 use penstock_protocol::schema::{Column, TableName, TableSchema};
@@ -99,6 +99,7 @@ pub fn assemble(
         let known = fact(&column.name);
         let default = known
             .filter(|fact| fact.generated.is_none())
+            .filter(|_| has_default(column.type_oid, types.get(column.type_oid)))
             .and_then(|fact| default_value(fact.default.as_deref()?, &ty));
         Column {
             default,
