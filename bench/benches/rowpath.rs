@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use penstock_bench::binlog::{self, Load};
+use penstock_bench::pgoutput::{self, Old};
 use penstock_protocol::frame::FrameKind;
 use penstock_protocol::schema::{SourceKind, TableSchema};
 use penstock_shards::batch::Batch;
@@ -84,12 +85,28 @@ fn mysql(c: &mut Criterion) {
     }
 }
 
+fn postgres(c: &mut Criterion) {
+    let options = EncodeOptions::new("penstock", Connector::Postgres);
+    let schema = pgoutput::schema();
+    for (name, kind, rows, old) in [
+        ("postgres insert 100", FrameKind::Insert, 100, Old::No),
+        ("postgres insert 1", FrameKind::Insert, 1, Old::No),
+        ("postgres update 100", FrameKind::Update, 100, Old::No),
+        ("postgres update full 100", FrameKind::Update, 100, Old::Whole),
+        ("postgres delete 100", FrameKind::Delete, 100, Old::No),
+        ("postgres snapshot", FrameKind::SnapshotRow, 100, Old::No),
+    ] {
+        let load = pgoutput::load(kind, rows, old);
+        run(c, name, &load, SourceKind::Postgres, &options, &schema);
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1500));
-    targets = mysql
+    targets = mysql, postgres
 }
 criterion_main!(benches);

@@ -314,7 +314,8 @@ fn postgres_18_gives_these_records() {
 fn options_change_these_values() {
     // Goal: the other forms of numbers, times and binary data. Method: all types under each mode;
     // only the after-images are kept.
-    let modes: [(&str, fn(&mut EncodeOptions)); 4] = [
+    type Change = fn(&mut EncodeOptions);
+    let modes: [(&str, Change); 4] = [
         ("iso", |o| {
             o.time_precision = Some(TimePrecision::IsoString);
             o.decimal = DecimalHandling::String;

@@ -86,19 +86,20 @@ pub fn is_int(seg: &[u8], at: usize, len: usize) -> bool {
     if digits == 0 || digits > 19 {
         return false;
     }
-    if digits > 16 {
-        return long_int(seg, at + negative, digits);
+    let first = digits.min(16);
+    let Some(word) = load_16(seg, at + negative, first) else { return false };
+    let word = (word ^ ZEROS_16) & (u128::MAX >> (128 - 8 * first));
+    if not_digits(word) || (word & 0xFF == 0 && len != 1) {
+        return false;
     }
-    let Some(word) = load_16(seg, at + negative, digits) else { return false };
-    let used = u128::MAX >> (128 - 8 * digits);
-    let word = (word ^ ZEROS_16) & used;
-    !not_digits(word) && (word & 0xFF != 0 || len == 1)
+    digits == first || are_digits(seg, at + negative + first, digits - first)
 }
 
-#[cold]
-fn long_int(seg: &[u8], at: usize, len: usize) -> bool {
-    let digits = cell(seg, at, len).unwrap_or_default();
-    digits.first() != Some(&b'0') && digits.len() == len && digits.iter().all(u8::is_ascii_digit)
+/// True if up to 16 bytes are digits.
+#[inline(always)]
+fn are_digits(seg: &[u8], at: usize, len: usize) -> bool {
+    let Some(word) = load_16(seg, at, len) else { return false };
+    !not_digits((word ^ ZEROS_16) & (u128::MAX >> (128 - 8 * len)))
 }
 
 /// A decimal of at most 15 digits and exactly `scale` of them behind the point, as
@@ -246,8 +247,11 @@ fn two(a: u8, b: u8) -> i64 {
 fn date_10(text: &[u8; 10]) -> Option<i64> {
     let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = text else { return None };
     let (high, low, month, day) = (two(y0, y1), two(y2, y3), two(m0, m1), two(d0, d1));
-    let ok = high < 100 && low < 100 && month.wrapping_sub(1) as u64 <= 11;
-    (ok && day.wrapping_sub(1) as u64 <= 30).then(|| days(high * 100 + low, month, day))
+    let ok = (high < 100) & (low < 100) & (month.wrapping_sub(1) as u64 <= 11);
+    if ok & (day.wrapping_sub(1) as u64 <= 30) {
+        return Some(days(high * 100 + low, month, day));
+    }
+    None
 }
 
 /// Days since 1970-01-01; the server's last date, in the year 5874897, fits.

@@ -96,19 +96,6 @@ impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
         self.spans[slot] = start as u64 | (self.out.at() as u64) << 32;
     }
 
-    /// Writes one cell by `write`, for forms that only one source has.
-    #[inline(always)]
-    pub(super) fn cell(
-        &mut self,
-        col: usize,
-        write: impl FnOnce(&mut Out, &Cell) -> Result<(), FaultKind>,
-    ) {
-        let open = self.begin(col);
-        let outcome = write(&mut self.out, open.0);
-        self.check(col, outcome);
-        self.end(open);
-    }
-
     #[cold]
     #[inline(never)]
     fn note(fault: &mut Option<Fault>, col: usize, kind: FaultKind) {
@@ -117,7 +104,7 @@ impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
 
     /// Remembers the first fault of a row.
     #[inline(always)]
-    fn check(&mut self, col: usize, outcome: Result<(), FaultKind>) {
+    pub(super) fn check(&mut self, col: usize, outcome: Result<(), FaultKind>) {
         if let Err(kind) = outcome {
             let mut fault = self.fault;
             Self::note(&mut fault, col, kind);

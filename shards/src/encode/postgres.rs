@@ -16,6 +16,7 @@ use penstock_protocol::postgres::tuple::{
     DecimalSpecial, Image, OldRow, RowReader, TextVisitor, walk_data_row, walk_tuple, walk_value,
 };
 use penstock_protocol::schema::ColumnType;
+use penstock_protocol::value::RowVisitor as _;
 
 use super::cells::{CellWriter, FaultKind, Spans};
 use super::debezium_json::{
@@ -25,7 +26,7 @@ use super::debezium_json::{
 use super::number::{put_f64, put_i64, put_u64};
 use super::plan::{Cell, Format, Plan};
 use super::temporal::{Fraction, put_iso_date, put_iso_stamp, put_iso_time};
-use super::text::{Binary, High, Out, load, put_binary_from, put_string};
+use super::text::{Binary, Out, load, put_binary_from};
 use super::{EncodeError, Encoded, Resume};
 use crate::batch::{Batch, Op};
 use crate::hop::TxnOrigin;
@@ -463,74 +464,61 @@ fn row_error(start: usize, error: WireError) -> EncodeError {
 impl<const SNAPSHOT: bool> TextVisitor for CellWriter<'_, SNAPSHOT> {
     #[inline(always)]
     fn int_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, _| {
-            put_number(out, seg, at, len);
-            Ok(())
-        });
+        let open = self.begin(col);
+        put_number(&mut self.out, seg, at, len);
+        self.end(open);
     }
 
     #[inline(always)]
     fn float_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize, whole: bool) {
-        self.cell(col, |out, _| {
-            put_number(out, seg, at, len);
-            out.pad(b".0", 2 * usize::from(whole));
-            Ok(())
-        });
+        let open = self.begin(col);
+        put_number(&mut self.out, seg, at, len);
+        self.out.pad(b".0", 2 * usize::from(whole));
+        self.end(open);
     }
 
     #[inline(always)]
     fn decimal_special(&mut self, col: usize, special: DecimalSpecial) {
-        self.cell(col, |out, cell| {
-            let mut outcome = Ok(());
-            out.cold(|out| outcome = put_special(out, cell, special));
-            outcome
-        });
+        let open = self.begin(col);
+        let mut outcome = Ok(());
+        self.out.cold(|out| outcome = put_special(out, open.0, special));
+        self.check(col, outcome);
+        self.end(open);
     }
 
     #[inline(always)]
     fn infinite(&mut self, col: usize, negative: bool) {
-        self.cell(col, |out, cell| {
-            out.cold(|out| put_infinite(out, cell, negative));
-            Ok(())
-        });
+        let open = self.begin(col);
+        self.out.cold(|out| put_infinite(out, open.0, negative));
+        self.end(open);
     }
 
     #[inline(always)]
     fn time_tz(&mut self, col: usize, micros: i64) {
-        self.cell(col, |out, _| {
-            out.cold(|out| put_iso_time(out, micros));
-            Ok(())
-        });
+        let open = self.begin(col);
+        self.out.cold(|out| put_iso_time(out, micros));
+        self.end(open);
     }
 
     #[inline(always)]
     fn bytes_hex(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, cell| {
-            let hex = seg.get(at..at + len).unwrap_or_default();
-            let form = match cell.format {
-                Format::Bytes(form) => form,
-                _ => Binary::Base64,
-            };
-            out.cold(|out| put_hex(out, hex, form));
-            Ok(())
-        });
+        let open = self.begin(col);
+        let hex = seg.get(at..at + len).unwrap_or_default();
+        self.out.cold(|out| put_hex(out, open.0, hex));
+        self.end(open);
     }
 
     #[inline(always)]
     fn bits_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, cell| {
-            let bits = seg.get(at..at + len).unwrap_or_default();
-            out.cold(|out| put_bits(out, cell, bits));
-            Ok(())
-        });
+        let open = self.begin(col);
+        let bits = seg.get(at..at + len).unwrap_or_default();
+        self.out.cold(|out| put_bits(out, open.0, bits));
+        self.end(open);
     }
 
     #[inline(always)]
     fn uuid_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
-        self.cell(col, |out, _| {
-            put_string(out, seg, at, len, High::Utf8);
-            Ok(())
-        });
+        self.text(col, seg, at, len);
     }
 }
 
@@ -588,7 +576,11 @@ fn put_bits(out: &mut Out, cell: &Cell, bits: &[u8]) {
 }
 
 /// Binary data from its checked hexadecimal digits.
-fn put_hex(out: &mut Out, hex: &[u8], form: Binary) {
+fn put_hex(out: &mut Out, cell: &Cell, hex: &[u8]) {
+    let form = match cell.format {
+        Format::Bytes(form) => form,
+        _ => Binary::Base64,
+    };
     let value = |digit: u8| (digit & 15) + if digit >= b'A' { 9 } else { 0 };
     let mut pairs = hex.chunks_exact(2);
     put_binary_from(out, hex.len() / 2, form, || match pairs.next() {
