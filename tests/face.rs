@@ -163,3 +163,123 @@ fn check_of_an_unreachable_source_has_status_3() {
     let names: Vec<_> = std::fs::read_dir(folder.path()).expect("readable").collect();
     assert_eq!(names.len(), 1, "check leaves nothing behind");
 }
+
+#[test]
+fn offsets_are_set_shown_and_deleted() {
+    // Goal: a position of Debezium's is taken over without a server, shown in words and JSON, and
+    // forgotten again; what cannot be is refused with status 2. Method: each command in turn.
+    let (_folder, path) = configured(UNREACHABLE);
+    let show = || {
+        let output = penstock(&["offsets", "show", "--json", &path]);
+        assert_eq!(said(&output).0, 0, "{}", text(&output.stderr));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        document[0]["checkpoint"].clone()
+    };
+    assert_eq!(show(), serde_json::Value::Null);
+    let words = format!("shop ({path})\n  nothing yet: the next run is its first\n");
+    assert_eq!(said(&penstock(&["offsets", "show", &path])), (0, words.as_str(), ""));
+
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/offsets/postgres.dat");
+    let output = penstock(&["offsets", "set", &path, "--file", golden]);
+    assert_eq!(said(&output).0, 0, "{}", text(&output.stderr));
+    let expected = "shop: from now on everything that commits before LSN 0/194B4D0 of the server \
+        that answers first\n";
+    assert!(text(&output.stdout).starts_with(expected), "{}", text(&output.stdout));
+    let checkpoint = show();
+    assert_eq!(checkpoint["position"]["lsn"], 26_522_832);
+    assert_eq!(checkpoint["snapshot"], "done");
+
+    let ours = r#"{"kind":"postgres","system_id":"7","timeline":1,"lsn":5}"#;
+    assert_eq!(said(&penstock(&["offsets", "set", &path, ours])).0, 0);
+    assert_eq!(show()["position"]["lsn"], 5);
+    for wrong in [
+        r#"{"kind":"mysql","server_uuid":"","file":"b.1","pos":4,"gtids":null}"#,
+        r#"{"kind":"postgres","system_id":"7","timeline":1,"lsn":0}"#,
+        r#"{"kind":"postgres"}"#,
+        r#"{"lsn":5,"snapshot":true}"#,
+        "nonsense",
+    ] {
+        let output = penstock(&["offsets", "set", &path, wrong]);
+        assert_eq!((said(&output).0, said(&output).1), (2, ""), "{wrong}");
+    }
+    assert_eq!(show()["position"]["lsn"], 5, "a refused position changes nothing");
+
+    let output = penstock(&["offsets", "delete", &path]);
+    let expected = "shop: its state is deleted\nthe replication slot penstock_shop stays and holds \
+        WAL; to drop it:\n  select pg_drop_replication_slot('penstock_shop');\n";
+    assert_eq!(said(&output), (0, expected, ""));
+    assert_eq!(show(), serde_json::Value::Null);
+}
+
+#[test]
+fn offsets_of_a_held_state_are_not_changed() {
+    // Goal: a running pipeline is never changed behind its back. Method: this process holds the
+    // state's lock.
+    let (folder, path) = configured(UNREACHABLE);
+    let state = penstock::store::State::open(&folder.path().join("state"), "shop");
+    let state = state.expect("a new state");
+    for command in [&["offsets", "set", &path, r#"{"lsn":5}"#][..], &["offsets", "delete", &path]] {
+        let output = penstock(command);
+        let (status, out, error) = said(&output);
+        assert_eq!((status, out), (1, ""), "{error}");
+        assert!(error.starts_with("error[state-locked]: "), "{error}");
+    }
+    assert_eq!(said(&penstock(&["offsets", "show", &path])).0, 0);
+    drop(state);
+}
+
+#[test]
+fn topology_prints_a_plan() {
+    // Goal: the event loop that the configuration names and the pipeline's roles are shown.
+    // Method: lines of the output.
+    let (_folder, path) = configured(UNREACHABLE);
+    let output = penstock(&["topology", &path]);
+    let (status, out, error) = said(&output);
+    assert_eq!((status, error), (0, ""));
+    assert!(out.starts_with("event loop    epoll: the configuration says so\n"), "{out}");
+    assert!(out.contains("shop: reader, coordinator"), "{out}");
+}
+
+/// Records (lines) of all topic files of a folder, sorted.
+fn lines(folder: &std::path::Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).expect("UTF-8");
+        lines.extend(text.lines().map(str::to_owned));
+    }
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_demo_runs_and_cleans_up() {
+    // Goal: the demo streams its snapshot and its workload to both sinks, the same records, and
+    // leaves no server. Method: a real one for some seconds, in folders of this test's own.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // The server's user must be able to pass through it.
+    let temporary = std::path::Path::new("/tmp").join(format!("pd{}", std::process::id()));
+    std::fs::create_dir(&temporary).expect("a folder of its own");
+    let child = Command::new(env!("CARGO_BIN_EXE_penstock"))
+        .args(["demo", "--seconds", "5"])
+        .current_dir(folder.path())
+        .env("TMPDIR", &temporary)
+        .output();
+    let output = child.expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut printed: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
+    printed.sort();
+    assert!(printed == lines(&folder.path().join("penstock-demo/out")));
+    let operation = |line: &String| {
+        let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        record["value"]["op"].as_str().map(str::to_owned)
+    };
+    let operations: std::collections::BTreeSet<_> = printed.iter().filter_map(operation).collect();
+    let expected = ["c", "d", "r", "u"].map(str::to_owned);
+    assert_eq!(operations, expected.into_iter().collect());
+    assert_eq!(std::fs::read_dir(&temporary).expect("readable").count(), 0);
+    std::fs::remove_dir(&temporary).expect("empty");
+}

@@ -70,7 +70,10 @@ fn snapshot(mut section: Section<'_>) -> Result<Snapshot> {
         None => SnapshotMode::Initial,
     };
     let parallelism = match section.take("parallelism") {
-        Some(value) => value.small(1..=64)?,
+        Some(value) => match value.small(1..=64)? {
+            1 => 1,
+            _ => return Err(value.later("several readers are").hint("parallelism = 1")),
+        },
         None => 1,
     };
     let chunk_rows = match section.take("chunk_rows") {
@@ -78,14 +81,19 @@ fn snapshot(mut section: Section<'_>) -> Result<Snapshot> {
         None => 10_240,
     };
     let rows_per_second = section.take("rows_per_second").map(|v| v.integer(0..=u64::MAX));
-    let pause_ms = section.take("pause_ms").map(|v| v.integer(0..=3_600_000));
+    if let Some(value) = section.take("pause_ms")
+        && value.integer(0..=3_600_000)? > 0
+    {
+        let error = value.later("a pause between chunks is");
+        return Err(error.hint("rows_per_second slows a snapshot down"));
+    }
     section.finish()?;
     Ok(Snapshot {
         mode,
         parallelism,
         chunk_rows,
         rows_per_second: rows_per_second.transpose()?.unwrap_or(0),
-        pause_ms: pause_ms.transpose()?.unwrap_or(0),
+        pause_ms: 0,
     })
 }
 

@@ -230,6 +230,12 @@ impl<'t> Value<'t> {
         self.error("config-not-yet", what)
     }
 
+    /// A value that asks for what this build cannot do yet: `parallel readers are`.
+    pub(super) fn later(&self, what: &str) -> Error {
+        let what = format!("`{}`: {what} known, but this build cannot do it yet", self.key);
+        self.error("config-not-yet", what)
+    }
+
     /// A list, each element with its own line.
     pub(super) fn list(&self, wanted: &str) -> Result<Vec<Value<'t>>> {
         let array = self.value.as_array().ok_or_else(|| self.wrong_type(wanted))?;

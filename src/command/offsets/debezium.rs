@@ -117,7 +117,11 @@ pub(super) fn take(stored: &[Stored], server: &str, kind: SourceKind) -> Result<
     match kind {
         SourceKind::Postgres => {
             let position = source::postgres::offsets::from_debezium(&offset)?;
-            Ok(Taken { position, notes: Vec::new() })
+            let notes = vec![
+                "if the slot is confirmed beyond it, the stream begins where the slot stands"
+                    .into(),
+            ];
+            Ok(Taken { position, notes })
         }
         SourceKind::MySql | SourceKind::MariaDb => {
             let taken = source::mysql::offsets::from_debezium(&offset, kind)?;

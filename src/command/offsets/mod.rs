@@ -201,6 +201,14 @@ fn set(pipeline: &Pipeline, taken: Taken) -> Result<u8> {
     for note in taken.notes {
         words += &format!("note: {note}\n");
     }
+    if pipeline.source.kind == SourceKind::Postgres {
+        let (slot, publication) = (&pipeline.source.slot, &pipeline.source.publication);
+        words += &format!(
+            "the stream comes from slot {slot} and publication {publication}; to go on from \
+             Debezium's,\nname them in [source]: slot = \"debezium\", publication = \
+             \"dbz_publication\"\n"
+        );
+    }
     output::print(&words);
     Ok(0)
 }

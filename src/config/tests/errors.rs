@@ -182,8 +182,15 @@ fn errors_of_the_source() {
         ),
         (
             "heartbeat_action_query = \"select 1\"",
-            "error[config-conflict]: `source.heartbeat_action_query` is never run without a \
-             heartbeat\n  at: FILE:7\n  do: add `heartbeat_interval_ms = 10000`, for example",
+            "error[config-not-yet]: `source.heartbeat_action_query`: heartbeat statements are \
+             known, but this build cannot do it yet\n  at: FILE:7\n  do: remove it: an idle \
+             source does not hold its log back",
+        ),
+        (
+            "heartbeat_interval_ms = 1000",
+            "error[config-not-yet]: `source.heartbeat_interval_ms`: heartbeat records are known, \
+             but this build cannot do it yet\n  at: FILE:7\n  do: remove it: an idle source \
+             does not hold its log back",
         ),
         (
             "password = { env = \"PENSTOCK_TEST_NO_SUCH_VARIABLE\" }",
@@ -355,6 +362,17 @@ fn errors_of_snapshot_sink_and_runtime() {
             "[snapshot]\nmode = \"intial\"",
             "error[config-bad-value]: `snapshot.mode` cannot be \"intial\"\n  at: FILE:10\n  do: \
              did you mean \"initial\"?",
+        ),
+        (
+            "[snapshot]\nparallelism = 2",
+            "error[config-not-yet]: `snapshot.parallelism`: several readers are known, but this \
+             build cannot do it yet\n  at: FILE:10\n  do: parallelism = 1",
+        ),
+        (
+            "[snapshot]\npause_ms = 5",
+            "error[config-not-yet]: `snapshot.pause_ms`: a pause between chunks is known, but \
+             this build cannot do it yet\n  at: FILE:10\n  do: rows_per_second slows a snapshot \
+             down",
         ),
         (
             "[snapshot]\nparallelism = 0",

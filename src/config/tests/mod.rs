@@ -128,14 +128,13 @@ fn everything_that_can_be_said() {
         topic_delimiter = "-"
         unavailable_value_placeholder = ""
         include_query = true
-        heartbeat_interval_ms = 5_000
-        heartbeat_action_query = "insert into shop.beat values (1)"
+        heartbeat_interval_ms = 0
         [snapshot]
         mode = "no_data"
-        parallelism = 4
+        parallelism = 1
         chunk_rows = 1
         rows_per_second = 1000
-        pause_ms = 10
+        pause_ms = 0
         [[sinks]]
         kind = "file"
         path = "../out"
@@ -162,15 +161,11 @@ fn everything_that_can_be_said() {
     assert_eq!(p.source.tls.mode, TlsMode::Require);
     assert_eq!(p.source.on_table_error, OnTableError::StopTable);
     assert!(p.source.include_query);
-    assert_eq!(p.source.heartbeat_interval_ms, 5000);
-    assert_eq!(
-        p.source.heartbeat_action_query.as_deref(),
-        Some("insert into shop.beat values (1)")
-    );
+    assert_eq!((p.source.heartbeat_interval_ms, p.source.heartbeat_action_query), (0, None));
     let snapshot = p.snapshot;
     assert_eq!(snapshot.mode, SnapshotMode::SchemaOnly);
-    assert_eq!((snapshot.parallelism, snapshot.chunk_rows), (4, 1));
-    assert_eq!((snapshot.rows_per_second, snapshot.pause_ms), (1000, 10));
+    assert_eq!((snapshot.parallelism, snapshot.chunk_rows), (1, 1));
+    assert_eq!((snapshot.rows_per_second, snapshot.pause_ms), (1000, 0));
     let encode = EncodeOptions {
         topic_delimiter: "-".into(),
         time_precision: Some(TimePrecision::IsoString),

@@ -67,12 +67,6 @@ pub(super) const CODES: &[Code] = &[
             reads), then start again.",
     },
     Code {
-        code: "pipeline-source",
-        title: "this build does not read such a source",
-        means: "The source's kind is known and not part of this build.",
-        mend: "Use a build that has it.",
-    },
-    Code {
         code: "pipeline-table",
         title: "a table cannot be captured any further",
         means: "A row of the table cannot be turned into a record with certainty: a column type \

@@ -85,7 +85,7 @@ impl Connection {
                 Err(e) => last = Some(net::explain(&endpoint, &e)),
             }
         }
-        Err(last.unwrap_or_else(|| Error::usage("config-host", "source.host is empty")))
+        Err(last.unwrap_or_else(|| Error::usage("config-missing-key", "source.host is empty")))
     }
 
     async fn login(
