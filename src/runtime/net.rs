@@ -151,14 +151,19 @@ impl Stream {
         })
     }
 
-    fn tune(&self) -> io::Result<()> {
+    /// The socket of a TCP connection.
+    fn tcp(&self) -> Option<BorrowedFd<'_>> {
         let fd = match &self.0 {
             Inner::UringTcp(stream) => stream.as_raw_fd(),
             Inner::EpollTcp(stream) => stream.as_raw_fd(),
-            Inner::UringUnix(_) | Inner::EpollUnix(_) => return Ok(()),
+            Inner::UringUnix(_) | Inner::EpollUnix(_) => return None,
         };
-        // SAFETY: the descriptor is open for as long as `self`, which outlives this borrow.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        // SAFETY: the descriptor is open for as long as `self`, which this borrow holds.
+        Some(unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    fn tune(&self) -> io::Result<()> {
+        let Some(fd) = self.tcp() else { return Ok(()) };
         let socket = SockRef::from(&fd);
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_user_timeout(Some(Duration::from_secs(USER_TIMEOUT_S)))?;
@@ -350,5 +355,38 @@ impl AsyncWrite for WriteHalf {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::tests::{LIMIT, on_each};
+
+    /// Goal: a dead peer is noticed within half a minute (HAZARDS H2: keepalive everywhere), and
+    /// small messages leave at once. Method: what the kernel says of a connected socket.
+    #[test]
+    fn h02_dead_peers_are_noticed() {
+        on_each(|| async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port };
+            let stream = connect(&endpoint, LIMIT).await.unwrap();
+            let fd = stream.tcp().unwrap();
+            let socket = SockRef::from(&fd);
+            assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(15));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(5));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(30)));
+        });
+    }
+
+    /// Goal: endpoints are written as users write them. Method: each kind.
+    #[test]
+    fn endpoints_are_readable() {
+        let tcp = |host: &str| Endpoint::Tcp { host: host.into(), port: 1 }.to_string();
+        assert_eq!([tcp("db"), tcp("::1"), tcp("[::1]")], ["db:1", "[::1]:1", "[::1]:1"]);
+        assert_eq!(Endpoint::Unix("/run/s".into()).to_string(), "/run/s");
     }
 }
