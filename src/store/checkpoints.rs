@@ -37,12 +37,21 @@ struct SlotFile {
 }
 
 impl Slots {
-    /// Opens or makes both; the newest whole checkpoint comes with them.
-    pub(super) fn open(folder: &Path, name: &str) -> Result<(Self, Option<Checkpoint>)> {
+    /// Opens or makes both; the newest whole checkpoint comes with them. `mend`: none if both are
+    /// damaged.
+    pub(super) fn open(
+        folder: &Path,
+        name: &str,
+        mend: bool,
+    ) -> Result<(Self, Option<Checkpoint>)> {
         let mut slots = [SlotFile::open(folder, FILES[0])?, SlotFile::open(folder, FILES[1])?];
         let (a, b) = (slots[0].read()?, slots[1].read()?);
+        let chosen = match checkpoint::choose(&a, &b) {
+            Err(CheckpointError::Damaged) if mend => checkpoint::choose(&[], &[]),
+            chosen => chosen,
+        };
         let Chosen { newest, next_slot, next_generation } =
-            checkpoint::choose(&a, &b).map_err(|error| refused(folder, &error))?;
+            chosen.map_err(|error| refused(folder, &error))?;
         let newest = newest.map(|(_, checkpoint)| ours(folder, name, checkpoint)).transpose()?;
         for slot in &mut slots {
             slot.reserve(SLOT_BYTES)?;

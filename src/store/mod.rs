@@ -53,6 +53,16 @@ impl State {
     /// `state-locked`, `state-name`, `state-unwritable`, `state-disk-full` (Transient), and what
     /// `load` says of damage.
     pub fn open(path: &Path, name: &str) -> Result<Self> {
+        Self::open_with(path, name, false)
+    }
+
+    /// As `open`, but checkpoints that are damaged count as none: for the commands that mend a
+    /// state (`offsets set`, `offsets delete`), never for a run.
+    pub fn open_to_mend(path: &Path, name: &str) -> Result<Self> {
+        Self::open_with(path, name, true)
+    }
+
+    fn open_with(path: &Path, name: &str, mend: bool) -> Result<Self> {
         let folder = folder_of(path, name)?;
         let opening = |error| explain("opened", &folder, error);
         disk::create_folder(&folder, FOLDER_MODE).map_err(opening)?;
@@ -60,7 +70,7 @@ impl State {
             LeaseError::Io(error) => opening(error),
             LeaseError::Held(holder) => held(&folder, holder.map(|h| h.to_string())),
         })?;
-        let (slots, loaded) = Slots::open(&folder, name)?;
+        let (slots, loaded) = Slots::open(&folder, name, mend)?;
         Ok(Self { folder, slots, loaded, _lease: lease })
     }
 

@@ -119,7 +119,8 @@ fn a_damaged_slot_falls_back_to_the_other() {
 }
 
 /// Goal: two damaged slots, foreign files, a newer format and another pipeline's state are
-/// refused, each with its own code and something to do. Method: one of each, written by hand.
+/// refused, each with its own code and something to do; damage can be mended, what is not ours
+/// cannot. Method: one of each, written by hand.
 #[test]
 fn what_cannot_be_trusted_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -136,8 +137,15 @@ fn what_cannot_be_trusted_is_refused() {
     assert_eq!((error.code, error.class), ("state-damaged", Class::Fatal));
     assert!(error.hint.unwrap().contains("penstock offsets set"));
 
+    let mut mended = State::open_to_mend(folder.path(), "shop").unwrap();
+    assert!(mended.load().is_none());
+    mended.save(&checkpoint(9)).unwrap();
+    drop(mended);
+    assert_eq!(open(folder.path()).load(), Some(&checkpoint(9)));
+
     fs::write(&a, b"#!/bin/sh").unwrap();
     fs::write(&b, b"").unwrap();
+    assert!(State::open_to_mend(folder.path(), "shop").is_err());
     assert_eq!(code(folder.path()), "state-foreign");
 
     let mut newer = good_a.clone();

@@ -191,7 +191,7 @@ fn text(pipeline: &Pipeline, checkpoint: Option<&Checkpoint>) -> String {
 }
 
 fn set(pipeline: &Pipeline, taken: Taken) -> Result<u8> {
-    let mut state = State::open(&pipeline.state, &pipeline.name)?;
+    let mut state = State::open_to_mend(&pipeline.state, &pipeline.name)?;
     let now_us = u64::try_from(clock::now_us()).unwrap_or(0);
     let epoch = state.next_epoch(now_us)?;
     let checkpoint = moved(pipeline, state.load(), epoch, taken.position.clone());
@@ -240,7 +240,7 @@ fn moved(
 }
 
 fn delete(pipeline: &Pipeline, drop_slot: bool) -> Result<u8> {
-    let state = State::open(&pipeline.state, &pipeline.name)?;
+    let state = State::open_to_mend(&pipeline.state, &pipeline.name)?;
     let slot = (pipeline.source.kind == SourceKind::Postgres).then_some(&pipeline.source.slot);
     let drops = match slot {
         None => false,
