@@ -268,6 +268,12 @@ pub async fn ensure(
     for statement in &statements {
         tracing::info!("made: {statement}");
     }
+    if slot_exists {
+        tracing::warn!(
+            "tables joined the publication: their changes come from here on, the rows that they \
+             held before do not"
+        );
+    }
     Publications::read(catalogue, version, &publications.name).await
 }
 

@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::super::auth::{Login, Secrecy};
 use super::super::connection::{Connection, Purpose};
 use super::rig::{backend, source};
 use super::server::{Family, Server};
@@ -67,6 +71,14 @@ fn methods_with_and_without_tls() {
         "-c",
         &format!("ssl_key_file={}", key.display()),
     ];
+    let pem = std::fs::read(&cert).expect("a certificate");
+    let der = CertificateDer::from_pem_slice(&pem).expect("PEM").to_vec();
+    let mut first = Vec::new();
+    let mut bound = Login::new("cdc", "cdc", Secrecy::Tls(Some(der)));
+    let offer = b"\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0";
+    assert!(bound.handle(offer, &mut first).is_ok());
+    assert_eq!(&first[5..24], b"SCRAM-SHA-256-PLUS\0", "what the logins below do over TLS");
+    assert_eq!(&first[28..52], b"p=tls-server-end-point,,");
     let server = Server::start_with(Family::Postgres15, &options, &[]);
     server.sql("set password_encryption = md5; create role old login replication password 'old';");
     let mut scram = source(&server, &[]);
