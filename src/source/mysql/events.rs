@@ -1,4 +1,4 @@
-//! Events of the dump: groups from GTID to commit, rows by reference, positions.
+//! Events of the dump: statements, table maps, rows by reference (`groups`: where they begin and end).
 //!
 //! Enters: payloads of the dump. Leaves: calls of the router. Keeps (HAZARDS): nothing of a group
 //! that may roll back is routed before its end (L5); a group is named by where it starts, and after
@@ -11,22 +11,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
-use penstock_protocol::mysql::ddl::{Named, Statement, XaVerb, classify};
+use penstock_protocol::mysql::ddl::{Named, Statement, classify};
 use penstock_protocol::mysql::event::{
     self, Checksum, EventHeader, FLAG_ARTIFICIAL, FLAG_IGNORABLE, FormatDescription, Heartbeat,
     Query, Rotate, RowsHead, TableMapNames, XaPrepare, ty,
 };
-use penstock_protocol::mysql::group::{Alter, FL_STANDALONE, GroupStart};
+use penstock_protocol::mysql::group::Alter;
 use penstock_protocol::mysql::resultset::ServerError;
 use penstock_protocol::position::{Gtid, PositionDelta};
 use penstock_protocol::schema::TableName;
-use penstock_shards::hop::TxnOrigin;
-use penstock_shards::router::{GroupId, RouterError};
+use penstock_shards::router::RouterError;
 use penstock_shards::segment::Segment;
 use penstock_shards::spill::SpillError;
 
 use super::catalogue::{self, Server};
-use super::place::{Gtids, Place};
+use super::groups::{Group, start_group};
+use super::place::Place;
 use super::schema::Resolved;
 use super::{Reader, errors, inflate, open, proof};
 use crate::error::{Error, Result};
@@ -49,39 +49,19 @@ struct Mapped {
     table: Option<(TableId, TableName)>,
 }
 
-/// An open group.
-struct Group {
-    gtid: Option<Gtid>,
-    commit_us: i64,
-    /// Where its first event starts.
-    file: Arc<str>,
-    start: u64,
-    /// Bytes of its events so far, to notice a wrap of 32-bit offsets.
-    bytes: u64,
-    /// BEGIN, XA START or (MariaDB) a GTID event that is not alone was read.
-    begun: bool,
-    xa: bool,
-    /// The router has it.
-    routed: bool,
-    alter: Alter,
-    server_id: u32,
-    thread: Option<u32>,
-    query: Option<Arc<str>>,
-}
-
 /// State of one connection's dump.
 pub struct Log {
     pub(super) server: Server,
-    file: Arc<str>,
+    pub(super) file: Arc<str>,
     checksum: Option<Checksum>,
     /// An offset of this file has passed 4 GiB.
-    wrapped: bool,
+    pub(super) wrapped: bool,
     /// Where the last event with a known offset ended.
     last_pos: u64,
     maps: HashMap<u64, Mapped>,
-    group: Option<Group>,
+    pub(super) group: Option<Group>,
     /// The statement that the next rows come from.
-    query: Option<Arc<str>>,
+    pub(super) query: Option<Arc<str>>,
 }
 
 impl Log {
@@ -100,14 +80,14 @@ impl Log {
     }
 
     /// Where an event starts; the last known offset if it does not tell.
-    fn start_of(&self, header: &EventHeader) -> u64 {
+    pub(super) fn start_of(&self, header: &EventHeader) -> u64 {
         match header.end_log_pos {
             0 => self.last_pos,
             end => u64::from(end).saturating_sub(header.len.into()),
         }
     }
 
-    fn at(&self, header: &EventHeader) -> String {
+    pub(super) fn at(&self, header: &EventHeader) -> String {
         format!("{}:{}", self.file, self.start_of(header))
     }
 }
@@ -306,21 +286,21 @@ impl Reader {
             Statement::Xa(verb, xid) => return self.xa(log, header, verb, &xid),
             Statement::Truncate(table) => {
                 let name = named(&table, &database, &log.server);
-                self.truncate(log, header, &name).await?;
+                Box::pin(self.truncate(log, header, &name)).await?;
             }
             Statement::Ddl(tables) => {
                 // The first half of MariaDB's two-phase ALTER has no effect yet, nor a taken-back one.
                 if !matches!(group.alter, Alter::Start | Alter::Rollback) {
                     for table in &tables {
                         let name = named(table, &database, &log.server);
-                        self.ddl(log, header, &name).await?;
+                        Box::pin(self.ddl(log, header, &name)).await?;
                     }
                 }
             }
             Statement::Dml(tables) => {
                 for table in &tables {
                     let name = named(table, &database, &log.server);
-                    self.statement_dml(log, header, &name).await?;
+                    Box::pin(self.statement_dml(log, header, &name)).await?;
                 }
             }
             Statement::Other => {}
@@ -439,7 +419,7 @@ impl Reader {
         let (database, table) = (text(names.database), text(names.table));
         let name = TableName { database, schema: String::new(), table };
         let table = match self.captured(&name) {
-            true => self.resolve(log, header, &name, body).await?.map(|id| (id, name)),
+            true => Box::pin(self.resolve(log, header, &name, body)).await?.map(|id| (id, name)),
             false => None,
         };
         // Numbers are never used again while the server runs: the old ones only take room.
@@ -478,7 +458,8 @@ impl Reader {
                     let place = self.place.clone().expect("invariant: streaming has a place");
                     // Another id than the stream's: an equal one would end it.
                     let id = self.server_id ^ 0x2000_0000;
-                    let certain = proof::tables_without_ddl(&self.ctx, &place, id).await?;
+                    let proof = proof::tables_without_ddl(&self.ctx, &place, id);
+                    let certain = Box::pin(proof).await?;
                     self.schemas.handle_certain(certain);
                     self.proved = true;
                 }
@@ -567,214 +548,6 @@ impl Reader {
     fn captured(&self, name: &TableName) -> bool {
         !catalogue::is_built_in(&name.database) && self.ctx.captured(name)
     }
-
-    // ----------------------------------------------------------------------------------- groups
-
-    /// Makes the router open the group, at its first frame.
-    fn open_group(&mut self, log: &mut Log, header: &EventHeader) -> Result<()> {
-        if log.group.is_none() {
-            log.group = Some(Group::anonymous(log, header));
-        }
-        let query = log.query.clone();
-        let streams = log.server.groups_never_roll_back();
-        let group = log.group.as_mut().expect("invariant: made just above");
-        if std::mem::replace(&mut group.routed, true) {
-            return Ok(());
-        }
-        if group.commit_us == 0 {
-            group.commit_us = i64::from(header.timestamp) * 1_000_000;
-        }
-        group.query = group.query.take().or(query);
-        let hold = group.begun && (group.xa || !streams);
-        let id = match &group.gtid {
-            Some(gtid) => GroupId::Gtid(gtid.clone()),
-            None => GroupId::Binlog(group.file.clone(), group.start),
-        };
-        let (origin, commit_us) = (group.origin(), group.commit_us);
-        self.ctx.router.begin(origin, commit_us, hold, id).map_err(router_error)
-    }
-
-    fn commit(&mut self, log: &mut Log, header: &EventHeader) -> Result<()> {
-        let Some(group) = log.group.take() else { return Ok(()) };
-        log.query = None;
-        let delta = self.delta(log, &group, header);
-        if group.routed {
-            self.ctx.router.commit(delta.clone()).map_err(refused)?;
-        } else {
-            self.ctx.router.advance(delta.clone());
-        }
-        self.arrived(&group, &delta);
-        Ok(())
-    }
-
-    fn rollback(&mut self, log: &mut Log, header: &EventHeader) -> Result<()> {
-        let Some(group) = log.group.take() else { return Ok(()) };
-        log.query = None;
-        let delta = self.delta(log, &group, header);
-        if group.routed {
-            self.ctx.router.rollback(delta.clone()).map_err(refused)?;
-        } else {
-            self.ctx.router.advance(delta.clone());
-        }
-        self.arrived(&group, &delta);
-        Ok(())
-    }
-
-    fn savepoint(&mut self, log: &mut Log, header: &EventHeader, name: &str) -> Result<()> {
-        if log.server.groups_never_roll_back() && !log.group.as_ref().is_some_and(|g| g.xa) {
-            return Ok(());
-        }
-        self.open_group(log, header)?;
-        self.ctx.router.savepoint(name.as_bytes()).map_err(router_error)
-    }
-
-    fn rollback_to(&mut self, log: &mut Log, header: &EventHeader, name: &str) -> Result<()> {
-        if !log.group.as_ref().is_some_and(|group| group.routed) {
-            return Ok(());
-        }
-        let at = log.at(header);
-        self.ctx.router.rollback_to(name.as_bytes()).map_err(|e| router_error(e).at(at))
-    }
-
-    // -------------------------------------------------------------------------------------- XA
-
-    fn xa(&mut self, log: &mut Log, header: &EventHeader, verb: XaVerb, xid: &[u8]) -> Result<()> {
-        match verb {
-            XaVerb::Start => {
-                if let Some(group) = &mut log.group {
-                    (group.begun, group.xa) = (true, true);
-                }
-                Ok(())
-            }
-            XaVerb::End | XaVerb::Prepare => Ok(()),
-            XaVerb::Commit | XaVerb::Rollback => {
-                let Some(mut group) = log.group.take() else { return Ok(()) };
-                if group.commit_us == 0 {
-                    group.commit_us = i64::from(header.timestamp) * 1_000_000;
-                }
-                let delta = self.delta(log, &group, header);
-                let done = if verb == XaVerb::Commit {
-                    let (origin, commit_us) = (group.origin(), group.commit_us);
-                    self.ctx.router.commit_prepared(xid, origin, commit_us, delta.clone())
-                } else {
-                    match self.ctx.router.rollback_prepared(xid, delta.clone()) {
-                        // Prepared before our time: nothing of it was ever ours.
-                        Err(RouterError::UnknownXid) => {
-                            self.ctx.router.advance(delta.clone());
-                            Ok(())
-                        }
-                        other => other,
-                    }
-                };
-                done.map_err(|e| unknown_xid(e, log, header))?;
-                self.arrived(&group, &delta);
-                Ok(())
-            }
-        }
-    }
-
-    /// Every XA group is parked, one without captured rows too: its end must be known again.
-    fn xa_prepare(&mut self, log: &mut Log, header: &EventHeader, xa: &XaPrepare) -> Result<()> {
-        if xa.one_phase {
-            return self.commit(log, header);
-        }
-        if let Some(group) = &mut log.group {
-            (group.begun, group.xa) = (true, true);
-        }
-        self.open_group(log, header)?;
-        let Some(group) = log.group.take() else { return Ok(()) };
-        log.query = None;
-        let delta = self.delta(log, &group, header);
-        self.ctx.router.prepare(&xa.xid, delta.clone()).map_err(refused)?;
-        self.arrived(&group, &delta);
-        Ok(())
-    }
-
-    // ------------------------------------------------------------------------------- positions
-
-    /// The position behind a group.
-    fn delta(&self, log: &mut Log, group: &Group, end: &EventHeader) -> PositionDelta {
-        // Offsets have 32 bits: a group that passes 4 GiB makes them meaningless in this file.
-        if group.start + group.bytes > u64::from(u32::MAX)
-            || end.end_log_pos != 0 && u64::from(end.end_log_pos) < group.start
-        {
-            log.wrapped = true;
-        }
-        let at = match end.end_log_pos {
-            0 => None,
-            _ if log.wrapped => None,
-            pos => Some((log.file.clone(), u64::from(pos))),
-        };
-        // A position without GTIDs stays without: a set that begins here would be a lie.
-        let counts = self.place.as_ref().is_some_and(|place| place.gtids != Gtids::None);
-        let gtids = group.gtid.iter().filter(|_| counts).cloned().collect();
-        PositionDelta::Binlog { at, gtids }
-    }
-
-    /// The router has the group: our place is behind it. Only now, so that a refused one is read
-    /// again after a reconnect.
-    fn arrived(&mut self, group: &Group, delta: &PositionDelta) {
-        let (Some(place), PositionDelta::Binlog { at, .. }) = (&mut self.place, delta) else {
-            return;
-        };
-        if let Some((file, pos)) = at {
-            (place.file, place.pos) = (file.clone(), *pos);
-        }
-        if let Some(gtid) = &group.gtid {
-            place.gtids.add(gtid);
-        }
-    }
-}
-
-impl Group {
-    /// A group without an event of its own at its start.
-    fn anonymous(log: &Log, header: &EventHeader) -> Self {
-        Self {
-            gtid: None,
-            commit_us: 0,
-            file: log.file.clone(),
-            start: log.start_of(header),
-            bytes: header.len.into(),
-            begun: false,
-            xa: false,
-            routed: false,
-            alter: Alter::No,
-            server_id: header.server_id,
-            thread: None,
-            query: None,
-        }
-    }
-
-    fn origin(&self) -> TxnOrigin {
-        TxnOrigin::Binlog {
-            gtid: self.gtid.as_ref().map(|gtid| gtid.to_string().into()),
-            file: self.file.clone(),
-            server_id: self.server_id,
-            thread: self.thread,
-            query: self.query.clone(),
-        }
-    }
-}
-
-fn start_group(log: &mut Log, header: &EventHeader, body: &[u8]) -> Result<()> {
-    if log.group.is_some() {
-        let what = "a transaction begins before the one before it has ended";
-        return Err(Error::fatal("my-log-order", what)
-            .at(log.at(header))
-            .hint("the log is damaged here, or a proxy drops events: take a new snapshot"));
-    }
-    let start = GroupStart::parse(header, body).map_err(errors::broken)?;
-    let mariadb = header.ty == ty::MARIADB_GTID;
-    // Debezium takes the commit time from GTID events alone.
-    let us = if start.gtid.is_some() { start.commit_us } else { 0 };
-    log.group = Some(Group {
-        commit_us: i64::try_from(us).unwrap_or_default(),
-        begun: mariadb && start.flags & FL_STANDALONE == 0 && start.xid.is_none(),
-        alter: start.alter,
-        gtid: start.gtid,
-        ..Group::anonymous(log, header)
-    });
-    Ok(())
 }
 
 /// The body, its checksum verified.
@@ -817,29 +590,6 @@ fn is_idle_type(code: u8) -> bool {
             | ty::MARIADB_GTID_LIST
             | ty::MARIADB_START_ENCRYPTION
     )
-}
-
-/// A router's refusal; without room to spill, the group is read again later (HAZARDS H11).
-fn refused(e: RouterError) -> Error {
-    match e {
-        RouterError::Spill(SpillError::Full) => {
-            Error::transient("my-spill-full", "no room to spill a transaction in the state folder")
-                .hint("make room in the state folder: nothing is lost")
-        }
-        e => router_error(e),
-    }
-}
-
-fn unknown_xid(e: RouterError, log: &Log, header: &EventHeader) -> Error {
-    if e != RouterError::UnknownXid {
-        return refused(e);
-    }
-    Error::fatal(
-        "my-xa-unknown",
-        "an XA transaction is committed whose rows lie before this pipeline's position",
-    )
-    .at(log.at(header))
-    .hint("take a new snapshot (remove the state folder); XA RECOVER shows prepared transactions")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! | `catalogue`, `schema` | tables as the server and the log describe them |
 //! | `place`, `offsets` | positions, their proof, Debezium's offsets |
 //! | `snapshot` | the first rows |
-//! | `stream`, `events`, `inflate` | the dump, its groups, compressed events |
+//! | `stream`, `events`, `groups`, `inflate` | the dump, its groups, compressed events |
 //! | `proof` | that no DDL lies between catalogue and log |
 //! | `check` | `penstock check` |
 
@@ -23,6 +23,7 @@ mod chunks;
 pub mod connection;
 pub mod errors;
 mod events;
+mod groups;
 mod inflate;
 pub mod offsets;
 mod pause;
@@ -32,6 +33,8 @@ mod schema;
 mod snapshot;
 mod stream;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use penstock_protocol::schema::SourceKind;
@@ -140,9 +143,9 @@ impl Reader {
         let place = match self.place.take() {
             Some(place) => {
                 self.place = Some(place.clone());
-                self.verified(&mut connection, &server, &place).await?
+                Box::pin(self.verified(&mut connection, &server, &place)).await?
             }
-            None => match self.begin(connection, &server).await? {
+            None => match Box::pin(self.begin(connection, &server)).await? {
                 Begun::Ended(end) => return Ok(end),
                 Begun::At(place) => {
                     self.place = Some(place.clone());
@@ -162,7 +165,7 @@ impl Reader {
             self.ctx.flush().await?;
             return Ok(SourceEnd::CaughtUp);
         }
-        self.stream(connection, server).await
+        Box::pin(self.stream(connection, server)).await
     }
 
     /// Proves that the server can go on from `place`; a new identity goes into the next checkpoint.
@@ -228,7 +231,7 @@ impl Reader {
             connection.query("COMMIT").await?;
         } else {
             let rows = snapshot::route_rows(&mut self.ctx, &mut self.schemas, connection, &view);
-            if rows.await? == RowsEnd::Stopped {
+            if Box::pin(rows).await? == RowsEnd::Stopped {
                 return Ok(Begun::Ended(SourceEnd::Stopped));
             }
         }
@@ -284,11 +287,16 @@ enum Begun {
     At(Place),
 }
 
+/// A future on the heap: what is awaited rarely does not weigh on the state of what waits often.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// Opens a session and reads what the server says of itself.
-async fn open(source: &crate::config::Source) -> Result<(Connection, Server)> {
-    let mut connection = Connection::open(source).await?;
-    let server = Server::read(&mut connection).await?;
-    Ok((connection, server))
+fn open(source: &crate::config::Source) -> Boxed<'_, Result<(Connection, Server)>> {
+    Box::pin(async move {
+        let mut connection = Connection::open(source).await?;
+        let server = Server::read(&mut connection).await?;
+        Ok((connection, server))
+    })
 }
 
 /// Fatal if the server is of another kind than configured, or logs no rows.
