@@ -65,6 +65,14 @@ impl Server {
         Ok(Self { kind, version, numbers, variables })
     }
 
+    /// A server that was never asked.
+    #[cfg(test)]
+    pub fn of(kind: SourceKind, version: &str, variables: &[(&str, &str)]) -> Self {
+        let pair = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        let variables = variables.iter().map(pair).collect();
+        Self { kind, version: version.into(), numbers: version_numbers(version), variables }
+    }
+
     /// True for MariaDB.
     pub fn is_mariadb(&self) -> bool {
         self.kind == SourceKind::MariaDb

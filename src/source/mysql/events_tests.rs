@@ -1,1 +1,370 @@
-//! Tests of `events`.
+//! The group machine on events made by hand: what it routes, what it drops, what it refuses.
+
+use std::collections::BTreeSet;
+
+use penstock_protocol::position::{Gtid, Position, PositionDelta};
+use penstock_protocol::schema::{Column, ColumnType, SourceKind};
+use penstock_shards::bucket::BucketMap;
+use penstock_shards::hop::ShardInput;
+use penstock_shards::router::{Router, RouterOutput};
+use penstock_shards::spill::MemorySpill;
+
+use super::*;
+use crate::config::{
+    OnTableError, Secret, Snapshot, SnapshotMode, Source, TableFilter, Tls, TlsMode,
+};
+use crate::progress::ProgressSink;
+use crate::runtime::{block_on, mailbox, segments, watch};
+use crate::source::mysql::catalogue::CatalogueTable;
+use crate::source::mysql::{schema::Schemas, stream::Clash};
+use crate::source::{ReaderContext, Start, TableDirectory};
+
+fn name(table: &str) -> TableName {
+    TableName { database: "d".into(), schema: String::new(), table: table.into() }
+}
+
+fn reader() -> Reader {
+    let source = Source {
+        kind: SourceKind::MySql,
+        hosts: vec!["127.0.0.1".into()],
+        port: 1,
+        user: "u".into(),
+        password: Secret(String::new()),
+        database: String::new(),
+        filter: TableFilter {
+            tables: vec![regex::Regex::new("^d\\.t$").expect("a pattern")],
+            ..TableFilter::default()
+        },
+        tls: Tls { mode: TlsMode::Off, ca: None, cert: None, key: None },
+        slot: String::new(),
+        publication: String::new(),
+        server_id: None,
+        on_table_error: OnTableError::Fail,
+        include_query: false,
+        heartbeat_interval_ms: 0,
+        heartbeat_action_query: None,
+    };
+    let mut schemas = Schemas::default();
+    let column = |name: &str| Column {
+        name: name.into(),
+        ty: ColumnType::Int { bits: 32, unsigned: false },
+        nullable: false,
+        default: None,
+        included: true,
+    };
+    schemas.handle_certain(vec![CatalogueTable {
+        name: name("t"),
+        columns: vec![column("a")],
+        key: vec![0],
+        rows_estimate: 0,
+    }]);
+    let (_, flushed) = watch::channel(crate::source::context::Flushed::default());
+    let (_, stop) = watch::channel(false);
+    let (notices, _) = mailbox(4);
+    let snapshot = Snapshot {
+        mode: SnapshotMode::Never,
+        parallelism: 1,
+        chunk_rows: 1,
+        rows_per_second: 0,
+        pause_ms: 0,
+    };
+    Reader {
+        ctx: ReaderContext {
+            name: "p".into(),
+            source,
+            snapshot,
+            start: Start::Fresh,
+            catch_up: false,
+            tables: TableDirectory::default(),
+            router: Router::new(BucketMap::round_robin(1), Box::new(MemorySpill::default())),
+            pool: segments::Pool::new(1, 1024),
+            flushed,
+            stop,
+            progress: ProgressSink::none(),
+            stopped: BTreeSet::new(),
+            rings: Vec::new(),
+            notices,
+        },
+        server_id: 1,
+        place: Some(place()),
+        goal: None,
+        schemas,
+        proved: true,
+        alive: false,
+        clash: Clash::default(),
+        warned: true,
+    }
+}
+
+fn place() -> Place {
+    Place {
+        kind: SourceKind::MySql,
+        uuid: String::new(),
+        file: "b.1".into(),
+        pos: 4,
+        gtids: Gtids::MySql(Default::default()),
+    }
+}
+
+use crate::source::mysql::place::Gtids;
+
+/// A log of a server of this kind, and its events with rising offsets.
+struct Tape {
+    reader: Reader,
+    log: Log,
+    pos: u64,
+    number: u64,
+}
+
+impl Tape {
+    fn new(kind: SourceKind, version: &str) -> Self {
+        let mut reader = reader();
+        reader.ctx.router.rebase(Position::MySql(penstock_protocol::position::BinlogPosition {
+            server_uuid: String::new(),
+            file: "b.1".into(),
+            pos: 4,
+            gtids: Some(String::new()),
+        }));
+        let server = Server::of(kind, version, &[("binlog_row_metadata", "MINIMAL")]);
+        let log = Log::new(server, &place());
+        Self { reader, log, pos: 4, number: 0 }
+    }
+
+    fn mysql() -> Self {
+        Self::new(SourceKind::MySql, "9.7.4")
+    }
+
+    fn event(&mut self, code: u8, body: &[u8]) -> Result<Step> {
+        self.event_with(code, body, 0)
+    }
+
+    fn event_with(&mut self, code: u8, body: &[u8], flags: u16) -> Result<Step> {
+        let len = event::HEADER_BYTES + body.len();
+        self.pos += len as u64;
+        let mut bytes = vec![0];
+        bytes.extend_from_slice(&7u32.to_le_bytes());
+        bytes.push(code);
+        bytes.extend_from_slice(&1u32.to_le_bytes());
+        bytes.extend_from_slice(&(len as u32).to_le_bytes());
+        bytes.extend_from_slice(&(self.pos as u32).to_le_bytes());
+        bytes.extend_from_slice(&flags.to_le_bytes());
+        bytes.extend_from_slice(body);
+        let segment = Segment::freeze(bytes.clone(), bytes.len(), None);
+        block_on(self.reader.event(&mut self.log, &segment, 0..bytes.len()))
+    }
+
+    fn gtid(&mut self) {
+        self.number += 1;
+        let mut body = vec![1];
+        body.extend_from_slice(&[7; 16]);
+        body.extend_from_slice(&self.number.to_le_bytes());
+        self.event(ty::GTID, &body).expect("a GTID");
+    }
+
+    fn query(&mut self, sql: &str) -> Result<Step> {
+        let mut body = vec![9, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, b'd', 0];
+        body.extend_from_slice(sql.as_bytes());
+        self.event(ty::QUERY, &body)
+    }
+
+    /// TABLE_MAP of `d.t (a int)` and one row.
+    fn row(&mut self, value: u8) -> Result<Step> {
+        let map = [5, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 1, 3, 0, 0];
+        self.event(ty::TABLE_MAP, &map)?;
+        let row = [5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xff, 0, value, 0, 0, 0];
+        self.event(ty::WRITE_ROWS, &row)
+    }
+
+    /// Values of the rows that were routed, and the last point's end.
+    fn routed(&mut self) -> (Vec<u8>, Option<PositionDelta>) {
+        self.reader.ctx.router.flush().expect("a flush");
+        let (mut values, mut at) = (Vec::new(), None);
+        while let Some(output) = self.reader.ctx.router.poll().expect("an output") {
+            match output {
+                RouterOutput::ToShard(_, ShardInput::Frames(batch)) => {
+                    for frame in &batch.frames {
+                        let segment = batch.segment.as_ref().expect("a segment");
+                        let end = (frame.head.offset + frame.head.len) as usize;
+                        values.push(segment.data()[end - 4]);
+                    }
+                }
+                RouterOutput::Point(point) => at = point.delta,
+                RouterOutput::ToShard(..) => {}
+            }
+        }
+        (values, at)
+    }
+}
+
+fn end(delta: &Option<PositionDelta>) -> Option<u64> {
+    match delta {
+        Some(PositionDelta::Binlog { at, .. }) => at.as_ref().map(|(_, pos)| *pos),
+        _ => None,
+    }
+}
+
+#[test]
+fn l05_a_group_that_rolls_back_leaves_nothing() {
+    // Goal: rows before ROLLBACK are dropped, those since a savepoint too, the position moves.
+    // Method: MariaDB's forms, whose groups are held.
+    let mut tape = Tape::new(SourceKind::MariaDb, "11.8.9-MariaDB");
+    tape.gtid();
+    tape.query("BEGIN").expect("a query");
+    tape.row(1).expect("a row");
+    assert_eq!(tape.routed().0, [0u8; 0], "held until its end");
+    tape.query("ROLLBACK").expect("a query");
+    let (values, at) = tape.routed();
+    assert_eq!((values, end(&at)), (vec![], Some(tape.pos)));
+    tape.gtid();
+    tape.query("BEGIN").expect("a query");
+    tape.query("SAVEPOINT s").expect("a query");
+    tape.row(2).expect("a row");
+    tape.query("ROLLBACK TO s").expect("a query");
+    tape.row(3).expect("a row");
+    tape.event(ty::XID, &[0; 8]).expect("an XID");
+    assert_eq!(tape.routed().0, [3]);
+}
+
+#[test]
+fn l05_groups_stream_only_where_a_live_test_allows_it() {
+    // Goal: MySQL 9.7 routes at once, 8.0 at the end. Method: a group without its end.
+    for (version, want) in [("9.7.4", vec![1]), ("8.0.36", vec![])] {
+        let mut tape = Tape::new(SourceKind::MySql, version);
+        tape.gtid();
+        tape.query("BEGIN").expect("a query");
+        tape.row(1).expect("a row");
+        let (values, at) = tape.routed();
+        assert_eq!((values, end(&at)), (want, None), "{version}");
+    }
+}
+
+#[test]
+fn l05_xa_waits_for_its_commit() {
+    // Goal: prepared rows leave at XA COMMIT, never at XA ROLLBACK; an unknown XID is Fatal.
+    // Method: the events of MySQL.
+    let mut tape = Tape::mysql();
+    let prepare = |tape: &mut Tape, id: u8, value: u8| {
+        tape.gtid();
+        tape.query(&format!("XA START X'{id:02x}',X'',1")).expect("a query");
+        tape.row(value).expect("a row");
+        tape.query(&format!("XA END X'{id:02x}',X'',1")).expect("a query");
+        let body = [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, id];
+        tape.event(ty::XA_PREPARE, &body).expect("a prepare");
+    };
+    prepare(&mut tape, 0x61, 1);
+    prepare(&mut tape, 0x62, 2);
+    assert_eq!(tape.routed().0, [0u8; 0]);
+    tape.gtid();
+    tape.query("XA COMMIT X'61',X'',1").expect("a commit");
+    assert_eq!(tape.routed().0, [1]);
+    tape.gtid();
+    tape.query("XA ROLLBACK X'62',X'',1").expect("a rollback");
+    let (values, at) = tape.routed();
+    assert_eq!((values, end(&at)), (vec![], Some(tape.pos)));
+    tape.gtid();
+    assert_eq!(tape.query("XA COMMIT X'63',X'',1").unwrap_err().code, "my-xa-unknown");
+}
+
+#[test]
+fn l27_after_a_wrap_no_checkpoint_until_the_next_file() {
+    // Goal: offsets past 4 GiB are not offered; a Rotate mends it. Method: a log that stands just
+    // below the limit.
+    let mut tape = Tape::mysql();
+    tape.pos = u64::from(u32::MAX) - 60;
+    tape.log.last_pos = tape.pos;
+    tape.gtid();
+    tape.query("BEGIN").expect("a query");
+    tape.row(1).expect("a row");
+    tape.event(ty::XID, &[0; 8]).expect("an XID");
+    let (values, at) = tape.routed();
+    assert_eq!((values, at), (vec![1], None));
+    tape.gtid();
+    tape.query("BEGIN").expect("a query");
+    tape.row(2).expect("a row");
+    tape.event(ty::XID, &[0; 8]).expect("an XID");
+    let (values, at) = tape.routed();
+    assert_eq!((values, at), (vec![2], None), "still in the wrapped file");
+    let rotate = [&4u64.to_le_bytes()[..], b"b.2"].concat();
+    tape.event(ty::ROTATE, &rotate).expect("a rotate");
+    let (_, at) = tape.routed();
+    let Some(PositionDelta::Binlog { at: Some((file, pos)), gtids }) = at else { panic!() };
+    assert_eq!((&*file, pos, gtids.len()), ("b.2", 4, 2));
+}
+
+#[test]
+fn l28_nothing_is_skipped_silently() {
+    // Goal: each gap in the log is an error with its code. Method: one tape a gap.
+    let code = |result: Result<Step>| result.unwrap_err().code;
+    let mut tape = Tape::mysql();
+    assert_eq!(code(tape.event(ty::INCIDENT, &[1, 0, 1, b'x'])), "my-incident");
+    assert_eq!(code(tape.event(99, &[])), "my-unknown-event");
+    assert!(tape.event_with(99, &[], FLAG_IGNORABLE).is_ok());
+    assert_eq!(code(tape.event(ty::TRANSACTION_PAYLOAD, &[])), "my-compressed-transaction");
+    let rows = [6, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xff, 0, 1, 0, 0, 0];
+    tape.gtid();
+    tape.query("BEGIN").expect("a query");
+    assert_eq!(code(tape.event(ty::WRITE_ROWS, &rows)), "my-rows-without-table-map");
+    assert_eq!(code(tape.query("INSERT INTO t VALUES (1)")), "my-statement-format");
+    assert!(tape.query("INSERT INTO other VALUES (1)").is_ok());
+    let mut body = vec![1];
+    body.extend_from_slice(&[0; 24]);
+    assert_eq!(code(tape.event(ty::GTID, &body)), "my-log-order");
+}
+
+#[test]
+fn l24_ddl_without_names_in_the_log_stops_its_own_table_only() {
+    // Goal: DDL on another table passes, on a captured one it is Definite under MINIMAL. Method:
+    // statements of both.
+    let mut tape = Tape::mysql();
+    tape.gtid();
+    tape.query("ALTER TABLE other ADD COLUMN t int").expect("not ours");
+    assert_eq!(end(&tape.routed().1), Some(tape.pos));
+    tape.gtid();
+    let e = tape.query("ALTER TABLE d.t ADD COLUMN b int").unwrap_err();
+    assert_eq!((e.code, e.class), ("my-ddl", crate::error::Class::Definite));
+}
+
+#[test]
+fn truncate_is_a_frame_of_its_own() {
+    // Goal: TRUNCATE of a captured table reaches the shard. Method: after a row, count frames.
+    let mut tape = Tape::mysql();
+    tape.gtid();
+    tape.query("BEGIN").expect("a query");
+    tape.row(1).expect("a row");
+    tape.event(ty::XID, &[0; 8]).expect("an XID");
+    tape.routed();
+    tape.gtid();
+    tape.query("TRUNCATE TABLE t").expect("a truncate");
+    tape.reader.ctx.router.flush().expect("a flush");
+    let mut kinds = Vec::new();
+    while let Some(output) = tape.reader.ctx.router.poll().expect("an output") {
+        if let RouterOutput::ToShard(_, ShardInput::Frames(batch)) = output {
+            kinds.extend(batch.frames.iter().map(|frame| frame.head.kind));
+        }
+    }
+    assert_eq!(kinds, [FrameKind::Truncate]);
+}
+
+#[test]
+fn h02_an_idle_log_moves_the_position() {
+    // Goal: heartbeats and rotates move the place between groups, never inside one. Method: both.
+    let mut tape = Tape::mysql();
+    tape.pos = 500 - 19 - 3;
+    tape.event(ty::HEARTBEAT, b"b.1").expect("a heartbeat");
+    assert_eq!(end(&tape.routed().1), Some(500));
+    tape.gtid();
+    tape.query("BEGIN").expect("a query");
+    tape.event(ty::HEARTBEAT, b"b.1").expect("a heartbeat");
+    assert_eq!(tape.routed().1, None);
+}
+
+#[test]
+fn positions_without_gtids_stay_without() {
+    // Goal: a set that begins in mid history is never made. Method: a place without GTIDs.
+    let mut tape = Tape::mysql();
+    tape.reader.place.as_mut().expect("a place").gtids = Gtids::None;
+    tape.gtid();
+    tape.query("FLUSH TABLES").expect("a query");
+    let Some(PositionDelta::Binlog { gtids, .. }) = tape.routed().1 else { panic!() };
+    assert_eq!(gtids, Vec::<Gtid>::new());
+}

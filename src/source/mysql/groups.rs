@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use penstock_protocol::mysql::ddl::XaVerb;
 use penstock_protocol::mysql::event::{EventHeader, XaPrepare, ty};
-use penstock_protocol::mysql::group::{Alter, FL_STANDALONE, GroupStart};
+use penstock_protocol::mysql::group::{
+    Alter, FL_COMPLETED_XA, FL_PREPARED_XA, FL_STANDALONE, GroupStart,
+};
 use penstock_protocol::position::{Gtid, PositionDelta};
 use penstock_shards::hop::TxnOrigin;
 use penstock_shards::router::{GroupId, RouterError};
@@ -261,7 +263,9 @@ pub(super) fn start_group(log: &mut Log, header: &EventHeader, body: &[u8]) -> R
     let us = if start.gtid.is_some() { start.commit_us } else { 0 };
     log.group = Some(Group {
         commit_us: i64::try_from(us).unwrap_or_default(),
-        begun: mariadb && start.flags & FL_STANDALONE == 0 && start.xid.is_none(),
+        // MariaDB's GTID event stands for BEGIN, and for XA START.
+        begun: mariadb && start.flags & (FL_STANDALONE | FL_COMPLETED_XA) == 0,
+        xa: start.flags & FL_PREPARED_XA != 0,
         alter: start.alter,
         gtid: start.gtid,
         ..Group::anonymous(log, header)
