@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `mysql_native_password` | SHA1(p) ^ SHA1(nonce, SHA1(SHA1(p))) |
 //! | `caching_sha2_password` | SHA256(p) ^ SHA256(SHA256(SHA256(p)), nonce); if the server's cache does not know it: the password |
+//! | `sha256_password` | the password, under TLS or encrypted; servers ask unknown users for it |
 //! | `client_ed25519` (MariaDB) | Ed25519 signature of the nonce; the key's seed hash is SHA512(p) |
 //! | `mysql_clear_password` | the password, under TLS alone |
 
@@ -39,6 +40,9 @@ pub fn answer(plugin: &str, password: &str, nonce: &[u8], channel: Channel) -> R
         _ if password.is_empty() => Ok(Vec::new()),
         "mysql_native_password" => Ok(native(password.as_bytes(), nonce).to_vec()),
         "caching_sha2_password" => Ok(caching_sha2(password.as_bytes(), nonce).to_vec()),
+        "sha256_password" if channel == Channel::Tls => Ok(with_nul(password)),
+        // Asks for the public key.
+        "sha256_password" => Ok(vec![1]),
         "client_ed25519" => Ok(ed25519(password.as_bytes(), nonce).to_vec()),
         "mysql_clear_password" if channel == Channel::Tls => Ok(with_nul(password)),
         "mysql_clear_password" => Err(Error::fatal(

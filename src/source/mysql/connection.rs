@@ -195,6 +195,9 @@ impl Connection {
                     [4] => self.send(&auth::with_nul(password)).await?,
                     _ => return Err(errors::unexpected("authentication data")),
                 },
+                AuthReply::More(pem) if plugin == "sha256_password" => {
+                    self.send(&auth::encrypted(password, &nonce, &pem)?).await?;
+                }
                 AuthReply::More(_) => return Err(errors::unexpected("authentication data")),
             }
         }

@@ -28,7 +28,7 @@ use super::catalogue::{self, Server};
 use super::groups::{Group, start_group};
 use super::place::Place;
 use super::schema::Resolved;
-use super::{Reader, errors, inflate, open, proof};
+use super::{Reader, errors, inflate, open};
 use crate::error::{Error, Result};
 use crate::runtime::sleep;
 use crate::source::context::router_error;
@@ -456,12 +456,7 @@ impl Reader {
                 }
                 Ok(Resolved::WantsProof) => {
                     let place = self.place.clone().expect("invariant: streaming has a place");
-                    // Another id than the stream's: an equal one would end it.
-                    let id = self.server_id ^ 0x2000_0000;
-                    let proof = proof::tables_without_ddl(&self.ctx, &place, id);
-                    let certain = Box::pin(proof).await?;
-                    self.schemas.handle_certain(certain);
-                    self.proved = true;
+                    self.prove(&place).await?;
                 }
                 Err(e) if e.class == crate::error::Class::Definite => {
                     let e = e.at(log.at(header));
