@@ -77,8 +77,20 @@ pub fn refused(e: &ServerError, sql: &str) -> Error {
     }
 }
 
-/// Error 1236: the dump cannot go on.
-pub fn dump(message: &str) -> Error {
+/// What ended a dump; its errors have many numbers, the text tells.
+pub fn dump_ended(e: &ServerError) -> Error {
+    match e.code {
+        // shutdown, killed, interrupted, aborted: the connection, not the log
+        1053 | 1927 | 1317 | 1152 | 1158..=1161 => {
+            Error::transient("my-dump-ended", format!("the server ended the dump: {}", e.message))
+        }
+        1227 | 1045 => refused(e, "COM_BINLOG_DUMP"),
+        _ => dump(&e.message),
+    }
+}
+
+/// The dump cannot go on.
+fn dump(message: &str) -> Error {
     let what = format!("the server cannot send its log: {message}");
     let lower = message.to_ascii_lowercase();
     if lower.contains("same server_uuid/server_id") || lower.contains("same server_id") {
@@ -164,11 +176,18 @@ mod tests {
                 "my-server-id-clash",
                 Class::Transient,
             ),
+            (
+                "A slave with the same server_id is already connected; the first event '.' at 4",
+                "my-server-id-clash",
+                Class::Transient,
+            ),
         ] {
-            let e = refused(&server(1236, text), "dump");
+            let e = dump_ended(&server(1236, text));
             assert_eq!((e.code, e.class), (code, class), "{text}");
             assert!(e.hint.is_some());
         }
+        let killed = dump_ended(&server(1053, "Server shutdown in progress"));
+        assert_eq!((killed.code, killed.class), ("my-dump-ended", Class::Transient));
     }
 
     #[test]

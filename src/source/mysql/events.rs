@@ -98,7 +98,7 @@ pub fn payload_event(payload: &[u8]) -> Result<Option<&[u8]>> {
         Some((0x00, event)) => Ok(Some(event)),
         Some((0xff, _)) => {
             let e = ServerError::parse(payload).map_err(errors::broken)?;
-            Err(errors::refused(&e, "COM_BINLOG_DUMP"))
+            Err(errors::dump_ended(&e))
         }
         Some((0xfe, _)) if payload.len() < 9 => Ok(None),
         _ => Err(errors::unexpected("packet in the dump")),

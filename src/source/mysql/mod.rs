@@ -137,6 +137,7 @@ impl Reader {
         };
         let (mut connection, server) = opened?;
         self.judge_settings(&server)?;
+        self.look_for_twin(&mut connection, &server).await?;
         if self.ctx.catch_up && self.goal.is_none() {
             self.goal = Some(place::log_end(&mut connection, &server).await?);
         }

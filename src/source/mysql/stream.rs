@@ -126,7 +126,6 @@ impl Reader {
         server: Server,
     ) -> Result<SourceEnd> {
         let place = self.place.clone().expect("invariant: session() has set the place");
-        self.look_for_twin(&mut connection, &server).await?;
         if !server.full_metadata() && !self.proved {
             // Now rather than at the first row: the less log there is to look through.
             self.prove(&place).await?;
@@ -175,7 +174,11 @@ impl Reader {
     }
 
     /// Refuses to share our id with another replica, or with the server itself (HAZARDS H8).
-    async fn look_for_twin(&mut self, connection: &mut Connection, server: &Server) -> Result<()> {
+    pub(super) async fn look_for_twin(
+        &mut self,
+        connection: &mut Connection,
+        server: &Server,
+    ) -> Result<()> {
         if server.variable("server_id") == self.server_id.to_string() {
             let what = format!("our server_id {} is the server's own", self.server_id);
             return Err(Error::fatal("my-server-id-clash", what)
