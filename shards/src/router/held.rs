@@ -17,8 +17,10 @@ use crate::segment::Segment;
 use crate::seq::Seq;
 use crate::spill::{self, SpillError, SpillId, SpillStore};
 
-/// Frames copied out when they pin more than this many times their own bytes (HAZARDS H5).
-const PIN_FACTOR: usize = 8;
+/// Frames are copied out when they pin more than this many times their own bytes (HAZARDS H5). What
+/// a segment pins is its whole buffer, however little of it is filled: a reader whose pool is empty
+/// never sees the end of the group.
+const PIN_FACTOR: usize = 2;
 /// Spill records are gathered up to this size before they are written, bytes.
 const WRITE_BYTES: usize = 64 << 10;
 
@@ -116,7 +118,7 @@ impl Held {
     ) -> Result<(), RouterError> {
         let pins = match self.segments.last() {
             Some(last) if Arc::ptr_eq(last, segment) => 0,
-            _ => segment.data().len(),
+            _ => segment.padded().len(),
         };
         if self.spilled.is_none() && self.pinned_bytes.saturating_add(pins) > bytes_max {
             if !self.memory.is_empty() && self.body_bytes * PIN_FACTOR < self.pinned_bytes {
@@ -139,7 +141,7 @@ impl Held {
                 let known = self.segments.last().is_some_and(|last| Arc::ptr_eq(last, segment));
                 if !known {
                     self.segments.push(Arc::clone(segment));
-                    self.pinned_bytes += segment.data().len();
+                    self.pinned_bytes += segment.padded().len();
                 }
                 self.memory.push((self.segments.len() as u32 - 1, head));
                 self.body_bytes += head.len as usize;
