@@ -166,12 +166,6 @@ pub(super) const CODES: &[Code] = &[
         mend: "Set `tls.mode` to `require`; or let the server make RSA keys.",
     },
     Code {
-        code: "my-no-host",
-        title: "no host is configured",
-        means: "The pipeline does not know where its server is.",
-        mend: "Set `source.host`, or `source.hosts` for several.",
-    },
-    Code {
         code: "my-no-key",
         title: "a table has no key",
         means: "Neither a primary key nor a unique index without NULLs: its records have no key.",
