@@ -6,7 +6,7 @@ pub const SEGMENT_BYTES: usize = 256 << 10;
 /// Bytes at the end of a segment that are readable but never data: loads of constant size.
 pub const SEGMENT_SLACK: usize = 64;
 /// Segments of a pipeline's pool.
-pub const SEGMENTS_MAX: usize = 32;
+pub const SEGMENTS_MAX: usize = 24;
 /// A frame (hence a row) larger than this is Definite (HAZARDS H5).
 pub const ROW_BYTES_MAX: usize = 256 << 20;
 /// Frames in one batch handed to a shard.
@@ -20,7 +20,7 @@ pub const BATCH_EVENTS_MAX: usize = 8192;
 /// … or when its oldest event is this old.
 pub const BATCH_AGE_MS_MAX: u64 = 2;
 /// Sealed, unacknowledged batches of one shard.
-pub const IN_FLIGHT_BATCHES_MAX: usize = 32;
+pub const IN_FLIGHT_BATCHES_MAX: usize = 24;
 /// Commit points waiting in the coordinator; beyond, the newest replaces the last (HAZARDS H6).
 pub const COMMIT_POINTS_MAX: usize = 1024;
 /// Bytes of an undecided transaction kept in memory before it goes to the spill file.

@@ -116,6 +116,8 @@ impl Held {
         store: &mut dyn SpillStore,
         spill_next: &mut u64,
     ) -> Result<(), RouterError> {
+        // What a segment pins is its whole buffer, however little a short read has put into it:
+        // counted by its data alone, a group could hold every buffer of the pool (HAZARDS H5).
         let pins = match self.segments.last() {
             Some(last) if Arc::ptr_eq(last, segment) => 0,
             _ => segment.padded().len(),
@@ -172,7 +174,7 @@ impl Held {
         }
         let len = bytes.len();
         self.segments = vec![Segment::freeze(bytes, len, None)];
-        self.pinned_bytes = len;
+        self.pinned_bytes = len + SEGMENT_SLACK;
     }
 
     /// Moves everything from memory to the store.

@@ -519,3 +519,23 @@ fn l21_a_stop_by_the_reader_goes_with_the_point() {
     assert_eq!(drained.points[0].stops.len(), 1);
     assert_eq!(drained.points[0].stops[0].seq, Seq(1));
 }
+
+#[test]
+fn h05_a_held_group_counts_the_buffers_that_it_pins() {
+    // Goal: short reads in large buffers cannot pin the whole pool. Method: 64 frames of one byte,
+    // each in a buffer of 1 KiB, under a bound of 16 KiB: what is pinned stays below it.
+    let spill = Spill::default();
+    let mut router = router(1, &spill, 16 << 10);
+    router.begin(origin(), 0, true, id(1)).unwrap();
+    for _ in 0..64 {
+        let (_, heads) = segment(0, &[b"x"]);
+        let mut buffer = vec![0; 1 << 10];
+        buffer[0] = b'x';
+        let wide = Segment::freeze(buffer, 1, None);
+        router.handle_frame(&wide, heads[0]).unwrap();
+        assert!(router.pending_bytes() <= 16 << 10, "{} bytes pinned", router.pending_bytes());
+    }
+    router.commit(lsn(9)).unwrap();
+    router.flush().unwrap();
+    assert_eq!(drain(&mut router).bodies().len(), 64);
+}
