@@ -1,6 +1,10 @@
 //! Bars on a terminal: one for the whole of a pipeline's snapshot, one for each table being read.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::fmt::Write;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+
+use super::tally::grouped;
 
 /// Tables shown at once; more are counted in the whole only.
 const TABLES_SHOWN_MAX: usize = 8;
@@ -85,17 +89,21 @@ fn style(bar: &ProgressBar, done: u64, estimate: Option<u64>) {
 }
 
 fn measuring() -> ProgressStyle {
-    template("{prefix:32!} {bar:24} {human_pos}/{human_len} rows {per_sec:16} {eta} left")
+    template("{prefix:32!} {bar:24} {human_pos}/{human_len} rows {rate:12} {eta} left")
         .progress_chars("━╸─")
 }
 
 fn counting() -> ProgressStyle {
-    template("{prefix:32!} {spinner} {human_pos} rows {per_sec:16} {elapsed}")
+    template("{prefix:32!} {spinner} {human_pos} rows {rate:12} {elapsed}")
 }
 
 fn template(text: &str) -> ProgressStyle {
     ProgressStyle::with_template(text)
         .expect("invariant: the template is a constant that a test makes")
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // Out of range only for a clock that stood still: saturates, as `as` does on floats.
+            let _ = write!(out, "{}/s", grouped(state.per_sec() as u64));
+        })
 }
 
 #[cfg(test)]

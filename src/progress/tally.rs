@@ -82,12 +82,14 @@ impl Tally {
         self.tables.iter().fold(0, |sum, table| sum.saturating_add(table.rows))
     }
 
-    /// Rows expected in all; none if a table has no estimate. A finished table counts what it had,
-    /// one that has more than was estimated counts what it has.
+    /// Rows expected in all; none if no table has an estimate. A finished table counts what it had,
+    /// one that has more than was estimated, or no estimate, counts what it has.
     pub(super) fn rows_estimated(&self) -> Option<u64> {
-        self.tables.iter().try_fold(0u64, |sum, table| {
-            let rows = if table.finished { table.rows } else { table.estimate?.max(table.rows) };
-            Some(sum.saturating_add(rows))
+        self.tables.iter().any(|table| table.estimate.is_some()).then(|| {
+            self.tables.iter().fold(0u64, |sum, table| {
+                let estimate = table.estimate.filter(|_| !table.finished).unwrap_or(0);
+                sum.saturating_add(estimate.max(table.rows))
+            })
         })
     }
 
@@ -138,7 +140,7 @@ fn span(seconds: u64) -> String {
 }
 
 /// Digits in groups of three.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -175,13 +177,26 @@ mod tests {
         );
         assert_eq!(tally.rows_estimated(), Some(1_750_000));
         tally.start("public.c", None, 50_000);
-        assert_eq!(tally.rows_estimated(), None);
-        assert_eq!(tally.line(60_000), "1,250,000 rows, 20,000 rows/s");
-        assert_eq!(tally.line(70_000), "1,250,000 rows");
+        assert_eq!(tally.rows_estimated(), Some(1_750_000));
+        assert_eq!(
+            tally.line(60_000),
+            "1,250,000 of about 1,750,000 rows (71 %), 20,000 rows/s, about 25 s left"
+        );
+        assert_eq!(tally.line(70_000), "1,250,000 of about 1,750,000 rows (71 %)");
         assert_eq!(
             tally.end(62_500),
             "complete, 3 tables, 1,250,000 rows in 62.5 s, 20,000 rows/s"
         );
+    }
+
+    #[test]
+    fn without_any_estimate_nothing_is_promised() {
+        // Goal: no total and no time left from nothing. Method: tables that nobody analysed.
+        let mut tally = Tally::default();
+        tally.start("public.a", None, 0);
+        tally.rows("public.a", 500);
+        assert_eq!(tally.rows_estimated(), None);
+        assert_eq!(tally.line(1000), "500 rows, 500 rows/s; public.a 500 rows");
     }
 
     #[test]

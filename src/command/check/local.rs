@@ -14,6 +14,8 @@ use crate::runtime::probe;
 const DISK_WARN_BYTES: u64 = 1 << 30;
 /// Below this, bytes, the next checkpoint or spill file may.
 const DISK_FAIL_BYTES: u64 = 64 << 20;
+/// Each core on io_uring wants to lock so much, bytes.
+const MEMLOCK_CORE_BYTES: u64 = 512 << 10;
 /// No clock that is right shows a time before this build: 2026-01-01, seconds since 1970.
 const CLOCK_MIN_S: u64 = 1_767_225_600;
 
@@ -28,6 +30,7 @@ pub(super) fn findings(pipeline: &Pipeline) -> Vec<Finding> {
         }
     }
     findings.push(backend(pipeline.runtime.backend));
+    findings.extend(memlock(pipeline.runtime.backend));
     findings.push(clock(SystemTime::now()));
     findings
 }
@@ -111,6 +114,34 @@ fn backend(configured: Option<Backend>) -> Finding {
     }
 }
 
+/// Whether every core may lock the memory of its rings.
+fn memlock(configured: Option<Backend>) -> Option<Finding> {
+    if configured == Some(Backend::Epoll) {
+        return None;
+    }
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call writes into the record only.
+    if unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) } != 0 {
+        return None;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    Some(memlock_finding(limit.rlim_cur, cores))
+}
+
+fn memlock_finding(limit_bytes: u64, cores: u64) -> Finding {
+    let wanted = MEMLOCK_CORE_BYTES.saturating_mul(cores);
+    if limit_bytes == libc::RLIM_INFINITY {
+        return Finding::ok("runtime-memlock", "memory may be locked without limit");
+    }
+    let text = format!("{} KiB of memory may be locked", limit_bytes >> 10);
+    if limit_bytes >= wanted {
+        return Finding::ok("runtime-memlock", text);
+    }
+    let what = format!("{text}; io_uring on {cores} cores wants {} KiB", wanted >> 10);
+    Finding::warning("runtime-memlock", what)
+        .mend("ulimit -l unlimited    # or LimitMEMLOCK=infinity in the systemd unit")
+}
+
 /// Epochs never start below the clock (HAZARDS L20): a clock far in the past is found here.
 fn clock(now: SystemTime) -> Finding {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -156,6 +187,18 @@ mod tests {
         assert_eq!(at(0), Level::Failure);
         assert_eq!(at(CLOCK_MIN_S - 1), Level::Failure);
         assert_eq!(at(CLOCK_MIN_S), Level::Ok);
+    }
+
+    #[test]
+    fn the_memlock_limit_counts_every_core() {
+        // Goal: exact findings on both sides of the need. Method: limits by hand.
+        let warning = memlock_finding(1 << 20, 3);
+        assert_eq!(warning.level, Level::Warning);
+        let expected = "1024 KiB of memory may be locked; io_uring on 3 cores wants 1536 KiB";
+        assert_eq!(warning.what, expected);
+        assert_eq!(memlock_finding(1 << 20, 2).level, Level::Ok);
+        assert_eq!(memlock_finding(libc::RLIM_INFINITY, 64).level, Level::Ok);
+        assert_eq!(memlock(Some(Backend::Epoll)), None);
     }
 
     #[test]

@@ -45,6 +45,14 @@ pub(super) const CODES: &[Code] = &[
         mend: "Do what the hint says, or leave `runtime.backend` out: epoll serves as well.",
     },
     Code {
+        code: "runtime-memlock",
+        title: "how much memory may be locked",
+        means: "io_uring locks the memory that it shares with the kernel: about 512 KiB a core. \
+                Where the limit is lower, epoll serves instead, with some more CPU.",
+        mend: "Raise the limit of the user that runs penstock: ulimit -l unlimited in the shell, \
+               LimitMEMLOCK=infinity in a systemd unit, --ulimit memlock=-1 for a container.",
+    },
+    Code {
         code: "runtime-signals",
         title: "signals cannot be handled",
         means: "The handlers of SIGTERM and SIGINT could not be installed, without which a stop \
