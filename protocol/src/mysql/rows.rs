@@ -277,7 +277,7 @@ impl RowsHead {
         for image in 0..images {
             present_at[image] = c.offset();
             let present = c.bytes(bitmap)?;
-            whole[image] = (0..columns).all(|col| is_set(present, col));
+            whole[image] = all_set(present, columns);
         }
         let rows_at = c.offset();
         Ok(Self { table_id, flags, columns, images, whole, present_at, rows_at })
@@ -306,6 +306,13 @@ fn lenenc(c: &mut Cursor) -> Result<usize, RowError> {
         _ => return Ok(c.invalid("column count")?),
     };
     Ok(value)
+}
+
+/// Whether the first `bits` bits are all set.
+fn all_set(bitmap: &[u8], bits: usize) -> bool {
+    let (full, rest) = (bits / 8, bits % 8);
+    let last = bitmap.get(full).map_or(0, |byte| !byte & ((1 << rest) - 1));
+    bitmap.iter().take(full).fold(last, |missing, byte| missing | !byte) == 0
 }
 
 #[inline(always)]

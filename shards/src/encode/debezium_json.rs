@@ -518,7 +518,7 @@ fn truncate(table: &mut Table, job: &Job, batch: &mut Batch) {
     };
     match table.walk {
         Walk::MySql(_) => {
-            let source = mysql::source(&mut table.source, job, &[Op::Truncate]);
+            let source = mysql::source(&mut table.source, job, Op::Truncate);
             draw(&|out| source.put(out, Op::Truncate, 0), source.room());
         }
         Walk::Postgres(_) => {

@@ -22,6 +22,7 @@ use super::{EncodeError, Encoded, Resume};
 use crate::batch::{Batch, Op};
 use crate::hop::TxnOrigin;
 use crate::limits::SEGMENT_SLACK;
+use crate::seq::Seq;
 
 /// How images of a table version are walked.
 pub(crate) struct Walk {
@@ -46,9 +47,11 @@ impl Walk {
 
 // ------------------------------------------------------------------------------ source block
 
-/// The source block of one frame.
+/// The source block of one frame, drawn for the operation that its rows have.
 pub(crate) struct Source<'a> {
     text: &'a SourceText,
+    job: &'a Job<'a>,
+    op: Op,
 }
 
 impl RowSource for Source<'_> {
@@ -56,17 +59,21 @@ impl RowSource for Source<'_> {
     fn put(&self, out: &mut Out, op: Op, row: u32) {
         out.exact(self.text.head.get());
         put_u64(out, u64::from(row));
-        out.exact(self.text.tails[op_index(op)].get());
+        if op == self.op {
+            out.exact(self.text.tails[op_index(op)].get());
+        } else {
+            // The two halves of a key change: too rare to be drawn for every frame.
+            out.cold(|out| put_tail(out, self.job, op));
+        }
     }
 
     fn room(&self) -> usize {
-        let tails = self.text.tails.iter().map(|tail| tail.len()).max().unwrap_or(0);
-        self.text.head.len() + tails + 32
+        self.text.head.len() + self.text.tails[op_index(self.op)].len() + tail_room(self.job) + 32
     }
 }
 
-/// Draws what the transaction, the frame and these operations need.
-pub(crate) fn source<'a>(text: &'a mut SourceText, job: &Job, ops: &[Op]) -> Source<'a> {
+/// Draws what the transaction, the frame and its operation need.
+pub(crate) fn source<'a>(text: &'a mut SourceText, job: &'a Job<'a>, op: Op) -> Source<'a> {
     let marker = job.frame.head.marker;
     let head_of = Some((job.txn.seq, job.txn.commit_us, marker));
     if text.head_of != head_of {
@@ -81,20 +88,40 @@ pub(crate) fn source<'a>(text: &'a mut SourceText, job: &Job, ops: &[Op]) -> Sou
         put_u64(out, position);
         out.exact(b",\"row\":");
     });
-    let (thread, query) = match &job.txn.origin {
+    // A statement's text may change within the transaction: its tail is not remembered.
+    let (thread, query) = thread_and_query(job);
+    let of = query.is_none().then_some((job.now_us, thread, Seq(0)));
+    let i = op_index(op);
+    if text.tail_of[i] != of || of.is_none() {
+        text.tails[i].draw(0, tail_room(job), |out| put_tail(out, job, op));
+        text.tail_of[i] = of;
+    }
+    Source { text, job, op }
+}
+
+fn thread_and_query<'a>(job: &'a Job<'_>) -> (Option<u32>, Option<&'a str>) {
+    match &job.txn.origin {
         TxnOrigin::Binlog { thread, query, .. } => (*thread, query.as_deref()),
         _ => (None, None),
-    };
-    let of =
-        Some((job.now_us, thread, if query.is_some() { job.txn.seq } else { Default::default() }));
-    for &op in ops {
-        let i = op_index(op);
-        if text.tail_of[i] != of {
-            draw_tail(text, job, op, thread, query);
-            text.tail_of[i] = of;
-        }
     }
-    Source { text }
+}
+
+/// The most that `put_tail` writes.
+fn tail_room(job: &Job) -> usize {
+    512 + 6 * thread_and_query(job).1.map_or(0, str::len)
+}
+
+/// `,"thread":…` to the envelope's end.
+fn put_tail(out: &mut Out, job: &Job, op: Op) {
+    let (thread, query) = thread_and_query(job);
+    out.exact(b",\"thread\":");
+    match thread {
+        Some(thread) => put_i64(out, i64::from(thread)),
+        None => out.exact(b"null"),
+    }
+    out.exact(b",\"query\":");
+    put_text(out, query);
+    put_end(out, op, &Instant::new(job.now_us));
 }
 
 /// `,"source":{"version":…` up to `"pos":`.
@@ -126,29 +153,15 @@ fn draw_head(text: &mut SourceText, job: &Job) {
     text.head_len = text.head.len();
 }
 
-/// `,"thread":…` to the envelope's end.
-fn draw_tail(text: &mut SourceText, job: &Job, op: Op, thread: Option<u32>, query: Option<&str>) {
-    let instant = Instant::new(job.now_us);
-    text.tails[op_index(op)].draw(0, 512 + 6 * query.map_or(0, str::len), |out| {
-        out.exact(b",\"thread\":");
-        match thread {
-            Some(thread) => put_i64(out, i64::from(thread)),
-            None => out.exact(b"null"),
-        }
-        out.exact(b",\"query\":");
-        put_text(out, query);
-        put_end(out, op, &instant);
-    });
-}
-
 /// Text of the control plane as a JSON string, or null.
 fn put_text(out: &mut Out, text: Option<&str>) {
     match text {
         None => out.exact(b"null"),
         Some(text) => {
             out.byte(b'"');
-            let plain = |b: u8| b >= 0x20 && b != b'"' && b != b'\\';
-            if text.bytes().all(plain) {
+            // Without an early exit this is vector code.
+            let needs_escape = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+            if !text.bytes().fold(false, |bad, b| bad | needs_escape(b)) {
                 out.exact(text.as_bytes());
             } else {
                 out.exact(&escaped(text));
@@ -168,11 +181,11 @@ pub(crate) fn encode(
     resume: &mut Resume,
     batch: &mut Batch,
 ) -> Result<Encoded, EncodeError> {
-    let (op, needed): (Op, &[Op]) = match job.frame.head.kind {
-        FrameKind::Insert => (Op::Create, &[Op::Create]),
-        FrameKind::Update => (Op::Update, &[Op::Update, Op::Delete, Op::Create]),
-        FrameKind::Delete => (Op::Delete, &[Op::Delete]),
-        FrameKind::SnapshotRow => (Op::Read, &[Op::Read]),
+    let op = match job.frame.head.kind {
+        FrameKind::Insert => Op::Create,
+        FrameKind::Update => Op::Update,
+        FrameKind::Delete => Op::Delete,
+        FrameKind::SnapshotRow => Op::Read,
         FrameKind::Truncate => return Err(refused("a truncation came as rows".into())),
     };
     let (start, len) = (job.frame.head.offset as usize, job.frame.head.len as usize);
@@ -195,7 +208,7 @@ pub(crate) fn encode(
         return skip_rows(table, job, part, &head, resume);
     }
     // The source block is drawn into the table's own buffers, which the rows then read.
-    source(&mut table.source, job, needed);
+    source(&mut table.source, job, op);
     if op == Op::Update {
         rows::<true>(table, spans, job, part, &head, op, resume, batch)
     } else {
@@ -228,7 +241,7 @@ fn rows<const UPDATE: bool>(
     let mut row = resume.row;
     let first_ordinal = table.ordinal();
     let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
-    let source = Source { text: &table.source };
+    let source = Source { text: &table.source, job, op };
     let margin = 2 * table.plan.margin + 3 * source.room();
     let (used, mut done) = (batch.used(), batch.used());
     let out = Out::new(batch.take_arena(), used, margin);
@@ -425,9 +438,9 @@ fn snapshot_row(
     if is_skipped(job.options, Op::Read) {
         return Ok(Encoded::Done);
     }
-    source(&mut table.source, job, &[Op::Read]);
+    source(&mut table.source, job, Op::Read);
     let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
-    let source = Source { text: &table.source };
+    let source = Source { text: &table.source, job, op: Op::Read };
     let margin = 2 * table.plan.margin + 2 * source.room();
     let (used, events) = (batch.used(), batch.events.len());
     let out = Out::new(batch.take_arena(), used, margin);
