@@ -9,4 +9,5 @@ mod proxy;
 mod records;
 mod server;
 mod smoke;
+mod takeover;
 mod workload;
