@@ -385,6 +385,15 @@ pub(super) const CODES: &[Code] = &[
         mend: "Upgrade the server.",
     },
     Code {
+        code: "my-versioned",
+        title: "a system-versioned table is captured",
+        means: "MariaDB logs an update of such a table as the update and an insert of the old \
+                version under the same key. Who keeps the last record of a key keeps the old \
+                version.",
+        mend: "Leave the table out with `source.exclude_tables`, or drop records whose `row_end` \
+                is not its greatest value.",
+    },
+    Code {
         code: "my-xa-prepared",
         title: "prepared XA transactions",
         means: "A first start waits until none is open: its rows would lie before the pipeline's \

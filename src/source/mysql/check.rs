@@ -352,6 +352,16 @@ async fn tables(
                     .mend(format!("ALTER TABLE {name} ADD PRIMARY KEY (…)")),
             );
         }
+        if table.versioned {
+            let what = format!(
+                "{name} is system-versioned: its history rows are in the log as inserts of old \
+                 values under the same key, and reach the sinks as such"
+            );
+            findings.push(
+                Finding::warning("my-versioned", what)
+                    .mend("leave it out (source.exclude_tables), or drop records by row_end"),
+            );
+        }
         let unread = table.columns.iter().filter(|c| c.included).filter_map(|c| match &c.ty {
             penstock_protocol::schema::ColumnType::Unsupported { name } => {
                 Some(format!("{} {name}", c.name))
