@@ -67,6 +67,7 @@ pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
         alive: false,
         clash: stream::Clash::default(),
         warned: false,
+        damage: None,
     };
     let end = reader.run().await?;
     reader.ctx.finish().await?;
@@ -90,6 +91,8 @@ struct Reader {
     clash: stream::Clash,
     /// Settings that lose something were named in the log.
     warned: bool,
+    /// Where and how the log could not be read, the last time that it could not.
+    damage: Option<String>,
 }
 
 impl Reader {
@@ -99,7 +102,10 @@ impl Reader {
             self.alive = false;
             let e = match self.session().await {
                 Ok(end) => return Ok(end),
-                Err(e) if e.class == Class::Transient => self.clash.judge(e)?,
+                Err(e) if e.class == Class::Transient => {
+                    let e = self.clash.judge(e)?;
+                    self.judge_damage(e)?
+                }
                 Err(e) => return Err(self.located(e)),
             };
             self.ctx.router.interrupted().map_err(router_error)?;
@@ -118,6 +124,19 @@ impl Reader {
                 return Ok(SourceEnd::Stopped);
             }
         }
+    }
+
+    /// Bytes that cannot be read twice at one place are the log's, not the wire's.
+    fn judge_damage(&mut self, e: Error) -> Result<Error> {
+        if !matches!(e.code, "my-checksum" | "my-protocol") || self.place.is_none() {
+            return Ok(e);
+        }
+        let e = self.located(e);
+        let damage = format!("{} {:?} {}", e.code, e.at, e.what);
+        if self.damage.replace(damage.clone()) == Some(damage) {
+            return Err(Error { class: Class::Fatal, ..e });
+        }
+        Ok(e)
     }
 
     fn located(&self, e: Error) -> Error {
