@@ -197,7 +197,7 @@ fn set(pipeline: &Pipeline, taken: Taken) -> Result<u8> {
     let checkpoint = moved(pipeline, state.load(), epoch, taken.position.clone());
     state.save(&checkpoint)?;
     let place = words::describe(&taken.position);
-    let mut words = format!("{}: from now on {place}\n", pipeline.name);
+    let mut words = format!("{}: from now on: {place}\n", pipeline.name);
     for note in taken.notes {
         words += &format!("note: {note}\n");
     }
