@@ -44,7 +44,11 @@ pub(super) enum Offsets {
         json: bool,
     },
     /// Go on from another position, also from one that Debezium stored
-    #[command(group(clap::ArgGroup::new("from").required(true).args(["position", "file"])))]
+    #[command(
+        group(clap::ArgGroup::new("from").required(true).args(["position", "file"])),
+        override_usage = "penstock offsets set CONFIG POSITION\n       \
+            penstock offsets set CONFIG --file FILE [--server PREFIX]"
+    )]
     Set {
         /// The pipeline's TOML file
         config: PathBuf,

@@ -317,7 +317,9 @@ pub(super) const CODES: &[Code] = &[
         code: "my-snapshot-cut",
         title: "the first snapshot was cut off",
         means: "Its view ended with the connection, and rows of two views do not fit together.",
-        mend: "Run again: without a finished snapshot the next run begins it anew.",
+        mend: "Nothing: the pipeline starts again by itself and takes the snapshot anew. If it is cut \
+               again and again, look for what ends its connection (a timeout of a proxy, \
+               net_write_timeout).",
     },
     Code {
         code: "my-spill-full",

@@ -55,7 +55,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Runs the reader to its end.
 ///
 /// # Errors
-/// Fatal, Definite and Usage errors; Transient ones are retried here.
+/// Fatal, Definite and Usage errors; Transient ones are retried here, but for a first snapshot that
+/// was cut, which only a new start of the pipeline mends.
 pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
     let mut reader = Reader {
         server_id: context.source.server_id.unwrap_or_else(|| default_server_id(&context.name)),
@@ -102,6 +103,8 @@ impl Reader {
             self.alive = false;
             let e = match self.session().await {
                 Ok(end) => return Ok(end),
+                // Rows of two views do not fit together: the pipeline starts again as a whole.
+                Err(e) if e.code == "my-snapshot-cut" => return Err(e),
                 Err(e) if e.class == Class::Transient => {
                     let e = self.clash.judge(e)?;
                     self.judge_damage(e)?
