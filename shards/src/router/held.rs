@@ -125,8 +125,7 @@ impl Held {
         if self.spilled.is_none() && self.pinned_bytes.saturating_add(pins) > bytes_max {
             if !self.memory.is_empty() && self.body_bytes * PIN_FACTOR < self.pinned_bytes {
                 self.copy_out();
-            }
-            if self.pinned_bytes.saturating_add(pins) > bytes_max {
+            } else {
                 self.spill(bytes_max, store, spill_next)?;
             }
         }
