@@ -182,7 +182,7 @@ fn offsets_are_set_shown_and_deleted() {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/offsets/postgres.dat");
     let output = penstock(&["offsets", "set", &path, "--file", golden]);
     assert_eq!(said(&output).0, 0, "{}", text(&output.stderr));
-    let expected = "shop: from now on everything that commits before LSN 0/194B4D0 of the server \
+    let expected = "shop: from now on: everything that commits before LSN 0/194B4D0 of the server \
         that answers first\n";
     assert!(text(&output.stdout).starts_with(expected), "{}", text(&output.stdout));
     let checkpoint = show();

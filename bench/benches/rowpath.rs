@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use penstock_bench::binlog::{self, Load};
@@ -17,6 +17,9 @@ use penstock_shards::encode::options::{Connector, EncodeOptions};
 use penstock_shards::encode::{Encoded, JsonEncoder, Resume, RowEncoder};
 
 const NOW_US: i64 = 1_795_555_555_123_456;
+
+/// Short runs of which the least time counts.
+const RUNS: usize = 800;
 
 /// Encodes a whole load into a ring of batches, as a shard does; the bytes that came out.
 fn encode(encoder: &mut JsonEncoder, load: &Load, ring: &mut [Batch]) -> usize {
@@ -53,17 +56,33 @@ fn run(
     let mut ring: Vec<Batch> = (0..16).map(|_| Batch::default()).collect();
     let out = encode(&mut encoder, load, &mut ring);
     let (rows, input) = (load.rows, load.segment.data().len());
+    let (from, mut to) = (vec![b'x'; out], vec![0u8; out]);
+    // On shared processors the mean measures the neighbours; the least time of many short runs, the
+    // two taken in turn, measures this code.
+    let (mut best, mut copy) = (f64::MAX, f64::MAX);
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        black_box(encode(&mut encoder, load, &mut ring));
+        best = best.min(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        black_box(&mut to).copy_from_slice(black_box(&from));
+        copy = copy.min(start.elapsed().as_secs_f64());
+    }
     println!(
-        "{name}: {rows} rows, {} B in and {} B out a row",
+        "{name}: {} B in, {} B out a row; best of {RUNS}: {:.1} ns a row, {:.2} M rows/s; \
+         memcpy of the output {:.1} ns, ratio {:.1}",
         input / rows as usize,
-        out / rows as usize
+        out / rows as usize,
+        best / rows as f64 * 1e9,
+        rows as f64 / best / 1e6,
+        copy / rows as f64 * 1e9,
+        best / copy
     );
     let mut group = c.benchmark_group(name);
     group.throughput(Throughput::Elements(rows));
     group.bench_function("encode", |b| {
         b.iter(|| black_box(encode(&mut encoder, load, &mut ring)));
     });
-    let (from, mut to) = (vec![b'x'; out], vec![0u8; out]);
     group.bench_function("memcpy", |b| {
         b.iter(|| black_box(&mut to).copy_from_slice(black_box(&from)));
     });

@@ -339,6 +339,24 @@ mod tests {
         assert_eq!(choose(&good, &newer), Err(CheckpointError::Newer { version: 2 }));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_an_error_or_a_checkpoint(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+            at in 0usize..200,
+        ) {
+            // Goal: hostile slots never panic and are never believed; method: random bytes, bare
+            // and laid over a whole slot.
+            proptest::prop_assert!(Checkpoint::decode(&bytes).is_err());
+            let whole = checkpoint(1, "note").encode(1);
+            let mut slot = whole.clone();
+            for (to, from) in slot.iter_mut().skip(at).zip(&bytes) {
+                *to = *from;
+            }
+            proptest::prop_assert!(slot == whole || Checkpoint::decode(&slot).is_err());
+        }
+    }
+
     #[test]
     fn a_parked_transaction_keeps_its_schemas() {
         // Goal: what XA COMMIT needs after a restart is all there; method: encode, decode, compare.

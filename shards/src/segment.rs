@@ -4,7 +4,7 @@
 //! holder lets go; then it goes home to its pool. Keeps: `SEGMENT_SLACK` readable zero bytes
 //! behind the data, so that the row path can load a constant number of bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::SEGMENT_SLACK;
 
@@ -44,6 +44,35 @@ impl Segment {
     /// The data and at least `SEGMENT_SLACK` readable bytes behind it.
     pub fn padded(&self) -> &[u8] {
         &self.buffer
+    }
+}
+
+/// A few idle buffers for whoever makes segments one after another. Without it every one would be
+/// allocated on one core and freed on another, which allocators give back late.
+pub struct Shelf {
+    idle: Mutex<Vec<Vec<u8>>>,
+    idle_max: usize,
+}
+
+impl Shelf {
+    /// Keeps at most `idle_max` buffers.
+    pub fn new(idle_max: usize) -> Arc<Self> {
+        Arc::new(Self { idle: Mutex::default(), idle_max })
+    }
+
+    /// A buffer of at least `len` bytes; what is in it is not said.
+    pub fn take(&self, len: usize) -> Vec<u8> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.filter(|buffer| buffer.len() >= len).unwrap_or_else(|| vec![0; len])
+    }
+}
+
+impl SegmentHome for Shelf {
+    fn give_back(&self, buffer: Vec<u8>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.idle_max {
+            idle.push(buffer);
+        }
     }
 }
 

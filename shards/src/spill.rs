@@ -300,4 +300,15 @@ mod tests {
             assert!(matches!(cut, Record::Longer(n) if n > len - 3), "cut at {len}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_no_record(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..100),
+            at in 0usize..120,
+        ) {
+            // Goal: hostile bytes never panic and never become a row; method: random bytes.
+            proptest::prop_assert!(!matches!(read_record(&bytes, at), Record::Whole(..)));
+        }
+    }
 }

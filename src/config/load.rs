@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::section::Document;
-use super::{Pipeline, SinkKind, pipeline};
+use super::{Pipeline, Runtime, SinkKind, pipeline};
 use crate::error::{Error, Result};
 
 /// Bytes that a configuration file may have.
@@ -23,6 +23,7 @@ pub fn load<P: AsRef<Path>>(configs: &[P]) -> Result<Vec<Pipeline>> {
         }
     }
     differ(&pipelines)?;
+    one_runtime(&mut pipelines)?;
     Ok(pipelines)
 }
 
@@ -100,6 +101,24 @@ fn differ(pipelines: &[Pipeline]) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// A process has one event loop and one set of cores: what one pipeline's `[runtime]` says holds
+/// for all; two that say different things are an error.
+fn one_runtime(pipelines: &mut [Pipeline]) -> Result<()> {
+    let nothing = Runtime { backend: None, cores: None };
+    let mut said = pipelines.iter().filter(|pipeline| pipeline.runtime != nothing);
+    let Some(first) = said.next() else { return Ok(()) };
+    if let Some(other) = said.find(|pipeline| pipeline.runtime != first.runtime) {
+        let what = "two pipelines of one process have different [runtime] sections";
+        let at = format!("{} and {}", first.origin.display(), other.origin.display());
+        return Err(Error::usage("config-conflict", what)
+            .at(at)
+            .hint("keep one of them: it holds for all pipelines of the process"));
+    }
+    let runtime = first.runtime.clone();
+    pipelines.iter_mut().for_each(|pipeline| pipeline.runtime = runtime.clone());
     Ok(())
 }
 

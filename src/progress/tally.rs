@@ -23,7 +23,10 @@ struct Table {
 impl Tally {
     /// A table that will be read.
     pub(super) fn plan(&mut self, name: &str, estimate: Option<u64>) {
-        self.table(name).estimate = estimate;
+        // planned again: the snapshot was cut and begins anew
+        self.started_ms = None;
+        let table = self.table(name);
+        (table.estimate, table.rows, table.finished) = (estimate, 0, false);
     }
 
     /// A table that is read from now on.
@@ -187,6 +190,22 @@ mod tests {
             tally.end(62_500),
             "complete, 3 tables, 1,250,000 rows in 62.5 s, 20,000 rows/s"
         );
+    }
+
+    #[test]
+    fn a_snapshot_that_begins_anew_is_counted_anew() {
+        // Goal: rows of a snapshot that was cut are not counted twice. Method: plan, read, plan.
+        let mut tally = Tally::default();
+        tally.plan("public.a", Some(100));
+        tally.start("public.a", Some(100), 0);
+        tally.rows("public.a", 60);
+        tally.line(1_000);
+        tally.plan("public.a", Some(100));
+        assert_eq!((tally.rows_done(), tally.rows_estimated()), (0, Some(100)));
+        tally.start("public.a", Some(100), 2_000);
+        tally.rows("public.a", 80);
+        assert_eq!(tally.finish("public.a", 3_000), "public.a done, 80 rows in 1.0 s, 80 rows/s");
+        assert_eq!(tally.end(3_000), "complete, 1 table, 80 rows in 1.0 s, 80 rows/s");
     }
 
     #[test]

@@ -241,6 +241,30 @@ fn truncate_and_the_parts_of_a_source_block() {
 }
 
 #[test]
+fn a_transaction_read_again_from_another_file_names_that_file() {
+    // Goal: cached text of a source block never outlives what it was drawn from. Method: two frames
+    // with the same number and time, from two files, then with another statement's text.
+    let schema = table("t", &[("a", INT, true)], &[]);
+    let body = [1, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 1, 0, 7, 0, 0, 0];
+    let mut inputs: Vec<_> = (0..3).map(|_| input(&schema, FrameKind::Insert, 30, &body)).collect();
+    for (i, (name, text)) in [("a.1", "one"), ("b.1", "one"), ("b.1", "two")].iter().enumerate() {
+        let mut txn = TxnHead::clone(&inputs[i].txn);
+        if let TxnOrigin::Binlog { file, query, .. } = &mut txn.origin {
+            (*file, *query) = ((*name).into(), Some((*text).into()));
+        }
+        inputs[i].txn = Arc::new(txn);
+        inputs[i].schema = inputs[i].schema.take().filter(|_| i == 0);
+    }
+    let lines = encode(&body, &inputs, SourceKind::MySql, options()).expect("rows");
+    for (line, (file, query)) in lines.iter().zip([("a.1", "one"), ("b.1", "one"), ("b.1", "two")])
+    {
+        assert!(line.contains(&format!("\"file\":\"{file}\",")), "{line}");
+        assert!(line.contains(&format!("\"query\":\"{query}\"")), "{line}");
+    }
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
 fn images_without_all_columns() {
     // Goal: an absent column is a column without value. Method: hand-made MINIMAL images; NOT NULL
     // shows the type's fallback.

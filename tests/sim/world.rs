@@ -670,6 +670,7 @@ impl World {
         if self.process.writing.is_some() {
             return;
         }
+        self.tell();
         let read = self.process.reader.next;
         assert_eq!(self.told, read, "DRAIN: not everything that was read is durable");
         self.reached.drains += 1;

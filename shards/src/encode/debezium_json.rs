@@ -252,6 +252,9 @@ pub(crate) struct SourceText {
     pub tails: [Block; 5],
     /// For which transaction and marker `head` and `mid` were drawn.
     pub head_of: Option<(Seq, i64, SnapshotMarker)>,
+    /// MySQL: the log file in `head`. A transaction that is read again after a failover keeps its
+    /// number and comes from another file.
+    pub file: String,
     /// Length of the part of `head` that is the transaction's.
     pub head_len: usize,
     /// For which time, thread and (with a query) transaction each tail was drawn.
@@ -290,6 +293,7 @@ impl SourceText {
             mid: Block::default(),
             tails: Default::default(),
             head_of: None,
+            file: String::new(),
             head_len: 0,
             tail_of: [None; 5],
         }

@@ -76,9 +76,15 @@ impl RowSource for Source<'_> {
 pub(crate) fn source<'a>(text: &'a mut SourceText, job: &'a Job<'a>, op: Op) -> Source<'a> {
     let marker = job.frame.head.marker;
     let head_of = Some((job.txn.seq, job.txn.commit_us, marker));
-    if text.head_of != head_of {
-        draw_head(text, job);
+    let file: &str = match &job.txn.origin {
+        TxnOrigin::Binlog { file, .. } | TxnOrigin::BinlogSnapshot { file, .. } => file,
+        TxnOrigin::Wal { .. } | TxnOrigin::WalSnapshot { .. } => "",
+    };
+    if text.head_of != head_of || text.file != file {
+        draw_head(text, job, file);
         text.head_of = head_of;
+        text.file.clear();
+        text.file.push_str(file);
     }
     let position = match &job.txn.origin {
         TxnOrigin::BinlogSnapshot { pos, .. } => *pos,
@@ -125,11 +131,10 @@ fn put_tail(out: &mut Out, job: &Job, op: Op) {
 }
 
 /// `,"source":{"version":…` up to `"pos":`.
-fn draw_head(text: &mut SourceText, job: &Job) {
-    let (gtid, file, server_id) = match &job.txn.origin {
-        TxnOrigin::Binlog { gtid, file, server_id, .. } => (gtid.as_deref(), &**file, *server_id),
-        TxnOrigin::BinlogSnapshot { file, .. } => (None, &**file, 0),
-        TxnOrigin::Wal { .. } | TxnOrigin::WalSnapshot { .. } => (None, "", 0),
+fn draw_head(text: &mut SourceText, job: &Job, file: &str) {
+    let (gtid, server_id) = match &job.txn.origin {
+        TxnOrigin::Binlog { gtid, server_id, .. } => (gtid.as_deref(), *server_id),
+        _ => (None, 0),
     };
     let bytes = text.constant_len() + 6 * (gtid.map_or(0, str::len) + file.len());
     let SourceText { start, db, table, head, .. } = text;

@@ -125,7 +125,8 @@ impl Held {
         if self.spilled.is_none() && self.pinned_bytes.saturating_add(pins) > bytes_max {
             if !self.memory.is_empty() && self.body_bytes * PIN_FACTOR < self.pinned_bytes {
                 self.copy_out();
-            } else {
+            }
+            if self.pinned_bytes.saturating_add(pins) > bytes_max {
                 self.spill(bytes_max, store, spill_next)?;
             }
         }

@@ -33,8 +33,8 @@ use crate::bugs::{Bug, Bugs};
 use crate::hop::{
     CommitPoint, ParkedChange, ParkedGroup, ShardInput, TableStop, TxnHead, TxnOrigin,
 };
-use crate::limits::Limits;
-use crate::segment::Segment;
+use crate::limits::{Limits, RING_BATCHES_MAX};
+use crate::segment::{Segment, Shelf};
 use crate::seq::{PointId, Seq, ShardId};
 use crate::spill::{SpillId, SpillStore};
 
@@ -72,6 +72,8 @@ pub struct Router {
     limits: Limits,
     bugs: Bugs,
     spill: Box<dyn SpillStore>,
+    /// Buffers of what is read back from it.
+    shelf: Arc<Shelf>,
     spill_next: u64,
     /// By `TableId`.
     tables: Vec<Option<Table>>,
@@ -143,6 +145,7 @@ impl Router {
             limits,
             bugs,
             spill,
+            shelf: Shelf::new(RING_BATCHES_MAX),
             spill_next: 1,
             tables: Vec::new(),
             last: Seq(0),
@@ -634,7 +637,7 @@ impl Router {
                     return Ok(Some(output));
                 }
                 Some(Out::Replay(replay)) => {
-                    if let Some(output) = replay.poll(self.spill.as_mut())? {
+                    if let Some(output) = replay.poll(self.spill.as_mut(), &self.shelf)? {
                         return Ok(Some(output));
                     }
                     let removable = replay.removable();

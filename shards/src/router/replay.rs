@@ -14,7 +14,7 @@ use crate::limits::{Limits, SEGMENT_SLACK};
 use crate::router::held::through_of;
 use crate::router::open::OpenBatches;
 use crate::router::{Out, RouterOutput};
-use crate::segment::Segment;
+use crate::segment::{Segment, SegmentHome, Shelf};
 use crate::seq::ShardId;
 use crate::spill::{Record, SpillError, SpillId, SpillStore, read_record};
 
@@ -78,10 +78,11 @@ impl Replay {
     pub(super) fn poll(
         &mut self,
         store: &mut dyn SpillStore,
+        shelf: &Arc<Shelf>,
     ) -> Result<Option<RouterOutput>, SpillError> {
         // A piece gives nothing if its tables have stopped.
         while self.ready.is_empty() && self.offset < self.bytes {
-            self.read_piece(store)?;
+            self.read_piece(store, shelf)?;
         }
         if self.ready.is_empty() {
             while let Some((_, owner, schema)) = self.schemas.pop_front() {
@@ -94,11 +95,15 @@ impl Replay {
         }
     }
 
-    fn read_piece(&mut self, store: &mut dyn SpillStore) -> Result<(), SpillError> {
+    fn read_piece(
+        &mut self,
+        store: &mut dyn SpillStore,
+        shelf: &Arc<Shelf>,
+    ) -> Result<(), SpillError> {
         let mut want = self.limits.spill_piece_bytes;
         let (buffer, len, heads) = loop {
             let left = usize::try_from(self.bytes - self.offset).unwrap_or(usize::MAX);
-            let mut buffer = vec![0; want.min(left) + SEGMENT_SLACK];
+            let mut buffer = shelf.take(want.min(left) + SEGMENT_SLACK);
             let len = want.min(left);
             self.fill(store, &mut buffer[..len])?;
             let (heads, end) = self.heads(&buffer[..len])?;
@@ -108,7 +113,10 @@ impl Replay {
                 End::Longer(_) => return Err(self.damaged(0)),
             }
         };
-        let segment = Segment::freeze(buffer, len, None);
+        // An oversize record's buffer is not kept.
+        let usual = buffer.len() <= self.limits.spill_piece_bytes + SEGMENT_SLACK;
+        let home = usual.then(|| shelf.clone() as Arc<dyn SegmentHome>);
+        let segment = Segment::freeze(buffer, len, home);
         self.offset += len as u64;
         self.route(&segment, heads);
         Ok(())

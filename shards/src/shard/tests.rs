@@ -290,6 +290,8 @@ fn l21_a_stop_in_one_encoding_leaves_the_other_what_stands_before() {
         }
     }
     assert_eq!(seen, ["aaaabbbbccccdddde", "aaaabbbbccccdddde"]);
+    assert!(!shard.is_idle(), "the stop was not polled");
+    assert_eq!(shard.poll_stop().map(|stop| stop.seq), Some(Seq(3)));
     assert!(shard.is_idle());
 }
 

@@ -4,6 +4,7 @@
 //! Keeps: the server is reachable through a socket in a private folder only; a signal stops the
 //! workload, drains the pipeline, stops the server and removes it, in this order.
 
+mod lines;
 mod server;
 mod shop;
 
@@ -14,10 +15,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+use self::lines::Lines;
 use self::server::Server;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, RunOptions};
+use crate::runtime::{signal, watch};
 
 /// Folders that earlier demos may have left.
 const FOLDERS_MAX: u32 = 10_000;
@@ -35,6 +38,16 @@ pub(super) struct Demo {
 
 /// Runs until a signal; exit status of the pipeline.
 pub(super) fn demo(demo: &Demo) -> Result<u8> {
+    let drain = signal::install()
+        .map_err(|error| Error::fatal("demo-failed", format!("cannot handle signals: {error}")))?;
+    match show(demo, drain.clone()) {
+        // Ctrl-C while the server is made ends its programs too: that is no failure.
+        Err(_) if drain.get() => Ok(0),
+        ended => ended,
+    }
+}
+
+fn show(demo: &Demo, drain: watch::Receiver<bool>) -> Result<u8> {
     let server = Server::start(|line| eprintln!("{line}"))?;
     // Whatever happens below, `server` stops and is removed when it goes out of scope.
     eprintln!("PostgreSQL {} runs in {}", server.version(), server.folder().display());
@@ -43,12 +56,12 @@ pub(super) fn demo(demo: &Demo) -> Result<u8> {
     let folder = new_folder(demo.folder.as_deref())?;
     let config = write_config(&folder, &server)?;
     eprintln!("a small shop is filled; the configuration is {}", config.display());
-    eprintln!("records go to this terminal and to {}", folder.join("out").display());
+    eprintln!("records go to standard output and, whole, to {}", folder.join("out").display());
     match demo.seconds {
         Some(seconds) => eprintln!("the demo ends after {seconds} s"),
         None => eprintln!("Ctrl-C ends the demo and removes the server"),
     }
-    let status = run(&config, &server, demo.seconds)?;
+    let status = run(&config, &server, demo.seconds, drain)?;
     drop(server);
     eprintln!("the server is gone; the records are in {}", folder.join("out").display());
     for (topic, records) in counts(&folder.join("out")) {
@@ -58,11 +71,14 @@ pub(super) fn demo(demo: &Demo) -> Result<u8> {
 }
 
 /// The pipeline on this thread, the workload on another.
-fn run(config: &Path, server: &Server, seconds: Option<u64>) -> Result<u8> {
+fn run(
+    config: &Path,
+    server: &Server,
+    seconds: Option<u64>,
+    drain: watch::Receiver<bool>,
+) -> Result<u8> {
     let pipelines = config::load(&[config])?;
     let stop = Arc::new(AtomicBool::new(false));
-    let drain = crate::runtime::signal::install()
-        .map_err(|error| Error::fatal("demo-failed", format!("cannot handle signals: {error}")))?;
     let workload = {
         let (mut sql, stop) = (server.session("shop")?, stop.clone());
         std::thread::spawn(move || {
@@ -78,7 +94,13 @@ fn run(config: &Path, server: &Server, seconds: Option<u64>) -> Result<u8> {
             unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
         });
     }
+    let lines = Lines::start().map_err(|error| {
+        Error::fatal("demo-failed", format!("cannot take over standard output: {error}"))
+    })?;
     let status = pipeline::run_all(pipelines, RunOptions::default());
+    if let Some(lines) = lines {
+        lines.finish();
+    }
     stop.store(true, Ordering::Relaxed);
     match workload.join() {
         Ok(Ok(transactions)) => eprintln!("the workload committed {transactions} transactions"),
@@ -124,7 +146,8 @@ fn write_config(folder: &Path, server: &Server) -> Result<PathBuf> {
          port = {}\n\
          user = {:?}\n\
          database = \"shop\"\n\
-         tables = ['public\\..*']\n\n\
+         tables = ['public\\..*']\n\
+         decimal_handling_mode = \"string\"\n\n\
          [[sinks]]\n\
          kind = \"stdout\"\n\n\
          [[sinks]]\n\

@@ -44,7 +44,11 @@ pub(super) enum Offsets {
         json: bool,
     },
     /// Go on from another position, also from one that Debezium stored
-    #[command(group(clap::ArgGroup::new("from").required(true).args(["position", "file"])))]
+    #[command(
+        group(clap::ArgGroup::new("from").required(true).args(["position", "file"])),
+        override_usage = "penstock offsets set CONFIG POSITION\n       \
+            penstock offsets set CONFIG --file FILE [--server PREFIX]"
+    )]
     Set {
         /// The pipeline's TOML file
         config: PathBuf,
@@ -197,7 +201,7 @@ fn set(pipeline: &Pipeline, taken: Taken) -> Result<u8> {
     let checkpoint = moved(pipeline, state.load(), epoch, taken.position.clone());
     state.save(&checkpoint)?;
     let place = words::describe(&taken.position);
-    let mut words = format!("{}: from now on {place}\n", pipeline.name);
+    let mut words = format!("{}: from now on: {place}\n", pipeline.name);
     for note in taken.notes {
         words += &format!("note: {note}\n");
     }

@@ -288,6 +288,29 @@ fn pipelines_of_one_process_must_differ() {
 }
 
 #[test]
+fn one_runtime_holds_for_all() {
+    // Goal: what one file says of the process is never passed over. Method: said once, said alike,
+    // said differently.
+    let other = PG.replace("\"shop\"\n[source]", "\"store\"\n[source]");
+    let epoll = with_end(&other, "[runtime]\nbackend = \"epoll\"");
+    let runtime = Runtime { backend: Some(Backend::Epoll), cores: None };
+    for first in [PG.to_owned(), with_end(PG, "[runtime]\nbackend = \"epoll\"")] {
+        let pipelines = load_folder(&[("a.toml", first), ("b.toml", epoll.clone())]);
+        let pipelines = pipelines.expect("right");
+        assert!(pipelines.iter().all(|pipeline| pipeline.runtime == runtime));
+    }
+    let uring = with_end(PG, "[runtime]\nbackend = \"io_uring\"");
+    assert_eq!(
+        load_folder(&[("a.toml", uring), ("b.toml", epoll)]).err().as_deref(),
+        Some(
+            "error[config-conflict]: two pipelines of one process have different [runtime] \
+             sections\n  at: DIR/a.toml and DIR/b.toml\n  do: keep one of them: it holds for all \
+             pipelines of the process"
+        )
+    );
+}
+
+#[test]
 fn files_that_cannot_be_read() {
     // Goal: exact text for a missing file, an empty folder, bytes that are no text, a connector's
     // JSON. Method: one of each.

@@ -317,7 +317,9 @@ pub(super) const CODES: &[Code] = &[
         code: "my-snapshot-cut",
         title: "the first snapshot was cut off",
         means: "Its view ended with the connection, and rows of two views do not fit together.",
-        mend: "Run again: without a finished snapshot the next run begins it anew.",
+        mend: "Nothing: the pipeline starts again by itself and takes the snapshot anew. If it is cut \
+               again and again, look for what ends its connection (a timeout of a proxy, \
+               net_write_timeout).",
     },
     Code {
         code: "my-spill-full",
@@ -383,6 +385,15 @@ pub(super) const CODES: &[Code] = &[
         title: "the server's version",
         means: "Supported are MySQL 8.0 to 9.7 and MariaDB 10.5 to 11.8.",
         mend: "Upgrade the server.",
+    },
+    Code {
+        code: "my-versioned",
+        title: "a system-versioned table is captured",
+        means: "MariaDB logs an update of such a table as the update and an insert of the old \
+                version under the same key. Who keeps the last record of a key keeps the old \
+                version.",
+        mend: "Leave the table out with `source.exclude_tables`, or drop records whose `row_end` \
+                is not its greatest value.",
     },
     Code {
         code: "my-xa-prepared",

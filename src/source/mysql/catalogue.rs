@@ -122,6 +122,8 @@ pub struct CatalogueTable {
     pub key: Vec<u16>,
     /// Rows, as the engine estimates them.
     pub rows_estimate: u64,
+    /// MariaDB: system-versioned.
+    pub versioned: bool,
 }
 
 /// Reads all captured tables, in the order of their names.
@@ -168,12 +170,17 @@ async fn read(
         if !filter.table(&name.to_string()) {
             continue;
         }
-        if cell(row, 3) == "SYSTEM VERSIONED" {
+        let is_versioned = cell(row, 3) == "SYSTEM VERSIONED";
+        if is_versioned {
             versioned.push(name.clone());
         }
-        let rows_estimate = cell(row, 2).parse().unwrap_or_default();
-        let table =
-            CatalogueTable { name: name.clone(), columns: vec![], key: vec![], rows_estimate };
+        let table = CatalogueTable {
+            name: name.clone(),
+            columns: vec![],
+            key: vec![],
+            rows_estimate: cell(row, 2).parse().unwrap_or_default(),
+            versioned: is_versioned,
+        };
         found.insert(name, table);
     }
     read_columns(connection, server, filter, only, &mut found).await?;

@@ -4,7 +4,7 @@
 //! nothing is changed on the server; what the user may not see is said, not guessed.
 
 use super::catalogue::{self, Server};
-use super::connection::{Connection, cell};
+use super::connection::{Connection, cell, literal};
 use super::{default_server_id, identity, judge_settings, open, place};
 use crate::check::{Finding, Level};
 use crate::config;
@@ -227,12 +227,21 @@ fn retention(server: &Server) -> Finding {
 
 /// Global privileges that the user has, as SHOW GRANTS prints them.
 async fn grants(connection: &mut Connection, server: &Server) -> Result<Vec<Finding>> {
+    let account = account(connection).await?;
     let rows = connection.query("SHOW GRANTS").await?;
     let lines = rows.0.iter().map(|row| cell(row, 0).to_ascii_uppercase()).collect::<Vec<_>>();
-    Ok(judge_grants(&lines, server.is_mariadb()))
+    Ok(judge_grants(&lines, server.is_mariadb(), &account))
 }
 
-fn judge_grants(lines: &[String], mariadb: bool) -> Vec<Finding> {
+/// The account that we are, as a statement names it: `'name'@'host'`.
+async fn account(connection: &mut Connection) -> Result<String> {
+    let rows = connection.query("SELECT CURRENT_USER()").await?;
+    let text = rows.cell(0, 0);
+    let (name, host) = text.rsplit_once('@').unwrap_or((text, "%"));
+    Ok(format!("{}@{}", literal(name), literal(host)))
+}
+
+fn judge_grants(lines: &[String], mariadb: bool, account: &str) -> Vec<Finding> {
     let global = |names: &[&str]| {
         lines.iter().filter(|line| line.contains(" ON *.* ")).any(|line| {
             let list = line.split(" ON *.* ").next().unwrap_or_default();
@@ -254,7 +263,7 @@ fn judge_grants(lines: &[String], mariadb: bool) -> Vec<Finding> {
                 Level::Failure => Finding::failure("my-grants", what),
                 _ => Finding::warning("my-grants", what),
             };
-            finding.mend(format!("GRANT {name} ON *.* TO CURRENT_USER (as an administrator)"))
+            finding.mend(format!("GRANT {name} ON *.* TO {account}"))
         });
     };
     judge(&["REPLICATION SLAVE"], Level::Failure, "the log cannot be read");
@@ -327,7 +336,7 @@ async fn prepared(connection: &mut Connection) -> Result<Vec<Finding>> {
             "prepared XA transactions cannot be seen: one that is open at the first start is an \
              error at its commit",
         )
-        .mend("GRANT XA_RECOVER_ADMIN ON *.* TO the user")],
+        .mend(format!("GRANT XA_RECOVER_ADMIN ON *.* TO {}", account(connection).await?))],
     })
 }
 
@@ -350,6 +359,16 @@ async fn tables(
             findings.push(
                 Finding::warning("my-no-key", format!("{name} has no key: its records have none"))
                     .mend(format!("ALTER TABLE {name} ADD PRIMARY KEY (…)")),
+            );
+        }
+        if table.versioned {
+            let what = format!(
+                "{name} is system-versioned: its history rows are in the log as inserts of old \
+                 values under the same key, and reach the sinks as such"
+            );
+            findings.push(
+                Finding::warning("my-versioned", what)
+                    .mend("leave it out (source.exclude_tables), or drop records by row_end"),
             );
         }
         let unread = table.columns.iter().filter(|c| c.included).filter_map(|c| match &c.ty {
@@ -386,16 +405,19 @@ mod tests {
         let mysql =
             ["GRANT SELECT, RELOAD, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `cdc`@`%`"
                 .into()];
-        assert!(judge_grants(&mysql, false).iter().all(|f| f.level == Level::Ok));
+        assert!(judge_grants(&mysql, false, "'cdc'@'%'").iter().all(|f| f.level == Level::Ok));
         let less = ["GRANT SELECT, REPLICATION CLIENT ON *.* TO `cdc`@`%`".into()];
-        let bad = judge_grants(&less, false).into_iter().filter(|f| f.level != Level::Ok);
-        let bad = bad.map(|f| (f.level, f.what)).collect::<Vec<_>>();
+        let bad =
+            judge_grants(&less, false, "'cdc'@'%'").into_iter().filter(|f| f.level != Level::Ok);
+        let bad = bad.map(|f| (f.level, f.what, f.mend)).collect::<Vec<_>>();
+        let mend = "GRANT REPLICATION SLAVE ON *.* TO 'cdc'@'%'";
+        assert_eq!(bad[0].2.as_deref(), Some(mend));
         assert_eq!(bad.len(), 2);
         assert_eq!(bad[0].0, Level::Failure);
         assert!(bad[0].1.contains("REPLICATION SLAVE") && bad[1].1.contains("RELOAD"));
         let maria = ["GRANT SELECT, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `cdc`@`%`".into()];
-        assert!(judge_grants(&maria, true).iter().all(|f| f.level == Level::Ok));
+        assert!(judge_grants(&maria, true, "'cdc'@'%'").iter().all(|f| f.level == Level::Ok));
         let all = ["GRANT ALL PRIVILEGES ON *.* TO `app`@`%` WITH GRANT OPTION".into()];
-        assert!(judge_grants(&all, false).iter().all(|f| f.level == Level::Ok));
+        assert!(judge_grants(&all, false, "'app'@'%'").iter().all(|f| f.level == Level::Ok));
     }
 }

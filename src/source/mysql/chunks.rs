@@ -177,3 +177,85 @@ async fn read(wire: &mut Wire, room: &mut [u8], limit: Option<Duration>) -> std:
     };
     if got == 0 { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(got) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixListener;
+
+    use penstock_protocol::mysql::packet::{PAYLOAD_BYTES_MAX, write_packet};
+
+    use super::*;
+    use crate::runtime::{Backend, net, run_alone};
+
+    /// Reads `count` payloads from a server that writes `wire` in pieces of these sizes.
+    fn read_back(wire: Vec<u8>, pieces: Vec<usize>, count: usize) -> Result<Vec<Vec<u8>>> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let (mut rest, mut sizes) = (&wire[..], pieces.iter().cycle());
+            while !rest.is_empty() {
+                let size = (*sizes.next().expect("endless")).min(rest.len());
+                if stream.write_all(&rest[..size]).is_err() {
+                    return; // the reader has seen enough
+                }
+                rest = &rest[size..];
+            }
+        });
+        let endpoint = Endpoint::Unix(path);
+        let read = run_alone(Backend::Epoll, move || async move {
+            let limit = Duration::from_secs(10);
+            let stream = net::connect(&endpoint, limit).await.expect("a connection");
+            let pool = Pool::new(2, 1024);
+            let mut chunks =
+                Chunks::new(Wire::Plain(stream), vec![], 0, pool, endpoint, Some(limit));
+            let (mut got, mut spans) = (Vec::new(), Vec::new());
+            while got.len() < count {
+                let segment = chunks.next(&mut spans).await?;
+                assert!(!spans.is_empty());
+                got.extend(spans.iter().map(|span| segment.data()[span.clone()].to_vec()));
+            }
+            Ok(got)
+        });
+        server.join().expect("the server");
+        read.expect("a core")
+    }
+
+    #[test]
+    fn any_cut_gives_the_same_payloads() {
+        // Goal: payloads that fit, that a segment's end cuts, that no segment holds. Method: a
+        // server that writes in odd pieces, segments of 1 KiB.
+        let sizes = [0, 1, 500, 500, 1020, 1021, 5000, 3, 900, 70_000, 0, 1016];
+        let payloads = sizes.iter().enumerate().map(|(i, &len)| vec![i as u8; len]);
+        let payloads = payloads.collect::<Vec<_>>();
+        let mut wire = Vec::new();
+        payloads.iter().fold(0, |seq, payload| write_packet(&mut wire, seq, payload));
+        for pieces in [vec![1, 2, 3, 500], vec![4], vec![100_000], vec![1024, 7]] {
+            let got = read_back(wire.clone(), pieces, payloads.len()).expect("payloads");
+            assert!(got == payloads);
+        }
+    }
+
+    #[test]
+    fn h05_a_continued_payload_is_joined() {
+        // Goal: 16 MiB and more is one payload again, what follows is framed. Method: two such.
+        for extra in [0, 10] {
+            let payloads = [vec![7; PAYLOAD_BYTES_MAX + extra], vec![8; 3]];
+            let mut wire = Vec::new();
+            payloads.iter().fold(0, |seq, payload| write_packet(&mut wire, seq, payload));
+            let got = read_back(wire, vec![65_536], 2).expect("payloads");
+            assert!(got == payloads);
+        }
+    }
+
+    #[test]
+    fn packets_out_of_step_are_errors() {
+        // Goal: a wrong number ends the connection, the end of the socket too. Method: one each.
+        let mut wire = Vec::new();
+        write_packet(&mut wire, 1, b"late");
+        assert_eq!(read_back(wire, vec![9], 1).unwrap_err().code, "my-protocol");
+        assert_eq!(read_back(vec![9, 0, 0, 0, 1], vec![5], 1).unwrap_err().code, "net-unreachable");
+    }
+}

@@ -57,6 +57,7 @@ fn reader() -> Reader {
         columns: vec![column("a")],
         key: vec![0],
         rows_estimate: 0,
+        versioned: false,
     }]);
     let (_, flushed) = watch::channel(crate::source::context::Flushed::default());
     let (_, stop) = watch::channel(false);
@@ -91,9 +92,9 @@ fn reader() -> Reader {
         schemas,
         proved: true,
         alive: false,
-        streamed: false,
         clash: Clash::default(),
         warned: true,
+        damage: None,
     }
 }
 
@@ -369,6 +370,20 @@ fn h02_an_idle_log_moves_the_position() {
     tape.query("BEGIN").expect("a query");
     tape.event(ty::HEARTBEAT, b"b.1").expect("a heartbeat");
     assert_eq!(tape.routed().1, None);
+}
+
+#[test]
+fn l28_a_log_that_is_damaged_twice_at_one_place_is_fatal() {
+    // Goal: bytes changed on the way are read again, a damaged log is not read for ever. Method:
+    // the judge alone.
+    let mut reader = reader();
+    let error = |at: &str| Error::transient("my-checksum", "wrong").at(at);
+    assert!(reader.judge_damage(error("b.1:4")).is_ok());
+    assert!(reader.judge_damage(error("b.1:900")).is_ok());
+    let twice = reader.judge_damage(error("b.1:900")).unwrap_err();
+    assert_eq!(twice.class, crate::error::Class::Fatal);
+    let lost = || Error::transient("net-unreachable", "gone").at("b.1:900");
+    assert!(reader.judge_damage(lost()).is_ok() && reader.judge_damage(lost()).is_ok());
 }
 
 #[test]

@@ -293,5 +293,8 @@ fn unknown_xid(e: RouterError, log: &Log, header: &EventHeader) -> Error {
         "an XA transaction is committed whose rows lie before this pipeline's position",
     )
     .at(log.at(header))
-    .hint("take a new snapshot (remove the state folder); XA RECOVER shows prepared transactions")
+    .hint(
+        "take a new snapshot (remove the state folder); with GRANT XA_RECOVER_ADMIN ON *.* TO the \
+         user its start waits for prepared transactions",
+    )
 }

@@ -55,7 +55,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Runs the reader to its end.
 ///
 /// # Errors
-/// Fatal, Definite and Usage errors; Transient ones are retried here.
+/// Fatal, Definite and Usage errors; Transient ones are retried here, but for a first snapshot that
+/// was cut, which only a new start of the pipeline mends.
 pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
     let mut reader = Reader {
         server_id: context.source.server_id.unwrap_or_else(|| default_server_id(&context.name)),
@@ -65,9 +66,9 @@ pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
         schemas: Schemas::default(),
         proved: false,
         alive: false,
-        streamed: false,
         clash: stream::Clash::default(),
         warned: false,
+        damage: None,
     };
     let end = reader.run().await?;
     reader.ctx.finish().await?;
@@ -88,11 +89,11 @@ struct Reader {
     proved: bool,
     /// The last session came as far as to read something.
     alive: bool,
-    /// Any session came that far.
-    streamed: bool,
     clash: stream::Clash,
     /// Settings that lose something were named in the log.
     warned: bool,
+    /// Where and how the log could not be read, the last time that it could not.
+    damage: Option<String>,
 }
 
 impl Reader {
@@ -102,10 +103,11 @@ impl Reader {
             self.alive = false;
             let e = match self.session().await {
                 Ok(end) => return Ok(end),
-                Err(e) if e.class == Class::Transient => self.clash.judge(e)?,
-                Err(e) if self.must_begin_anew(&e) => {
-                    self.ctx.router.interrupted().map_err(router_error)?;
-                    continue;
+                // Rows of two views do not fit together: the pipeline starts again as a whole.
+                Err(e) if e.code == "my-snapshot-cut" => return Err(e),
+                Err(e) if e.class == Class::Transient => {
+                    let e = self.clash.judge(e)?;
+                    self.judge_damage(e)?
                 }
                 Err(e) => return Err(self.located(e)),
             };
@@ -127,27 +129,17 @@ impl Reader {
         }
     }
 
-    /// True, and the checkpoint forgotten, if the server refused to dump from it before anything
-    /// was read and `when_needed` allows a new snapshot: MariaDB says only so that it has purged
-    /// what comes next.
-    fn must_begin_anew(&mut self, e: &Error) -> bool {
-        let resumed = matches!(self.ctx.start, Start::Resume(_));
-        let allowed = self.ctx.snapshot.mode == SnapshotMode::WhenNeeded;
-        let anew = resumed && allowed && !self.streamed && place::needs_snapshot(e);
-        if anew {
-            self.say_gap(e);
-            self.ctx.start = Start::Fresh;
-            self.place = None;
+    /// Bytes that cannot be read twice at one place are the log's, not the wire's.
+    fn judge_damage(&mut self, e: Error) -> Result<Error> {
+        if !matches!(e.code, "my-checksum" | "my-protocol") || self.place.is_none() {
+            return Ok(e);
         }
-        anew
-    }
-
-    fn say_gap(&self, e: &Error) {
-        tracing::warn!(
-            pipeline = %self.ctx.name,
-            "{}: taking a new snapshot; rows deleted in the gap stay in the sinks",
-            e.what
-        );
+        let e = self.located(e);
+        let damage = format!("{} {:?} {}", e.code, e.at, e.what);
+        if self.damage.replace(damage.clone()) == Some(damage) {
+            return Err(Error { class: Class::Fatal, ..e });
+        }
+        Ok(e)
     }
 
     fn located(&self, e: Error) -> Error {
@@ -234,7 +226,11 @@ impl Reader {
                     if place::needs_snapshot(&e)
                         && self.ctx.snapshot.mode == SnapshotMode::WhenNeeded =>
                 {
-                    self.say_gap(&e);
+                    tracing::warn!(
+                        pipeline = %self.ctx.name,
+                        "{}: taking a new snapshot; rows deleted in the gap stay in the sinks",
+                        e.what
+                    );
                 }
                 Err(e) => return Err(e),
             }

@@ -117,6 +117,7 @@ impl Schemas {
             columns: Vec::new(),
             key: Vec::new(),
             rows_estimate: 0,
+            versioned: false,
         };
         known.catalogue = Some((Arc::new(table.unwrap_or_else(gone)), Trust::Hint));
         known.changed = false;
@@ -322,12 +323,24 @@ fn facts_of(ty: &ColumnType) -> ColumnFacts {
     }
 }
 
-/// The log's primary key (FULL; also a promoted unique index), else the catalogue's key.
+/// The log's primary key (FULL; also a promoted unique index), else the catalogue's key. MariaDB
+/// puts the end of the period last in the primary key of a system-versioned table: it is no part of
+/// the key that the user gave.
 fn key(map: &TableMap, table: Option<&CatalogueTable>, columns: &[Column]) -> Vec<u16> {
-    if let Some(parts) = map.primary_key.as_ref().filter(|parts| !parts.is_empty()) {
-        return parts.iter().map(|(column, _)| *column).collect();
+    let listed = table.map(|table| listed_key(table, columns)).unwrap_or_default();
+    let Some(parts) = map.primary_key.as_ref().filter(|parts| !parts.is_empty()) else {
+        return listed;
+    };
+    let mut logged = parts.iter().map(|(column, _)| *column).collect::<Vec<_>>();
+    let versioned = table.is_some_and(|table| table.versioned);
+    if versioned && logged.len() == listed.len() + 1 && logged.starts_with(&listed) {
+        logged.pop();
     }
-    let Some(table) = table else { return Vec::new() };
+    logged
+}
+
+/// The catalogue's key in the log's columns; none if one of them is not there.
+fn listed_key(table: &CatalogueTable, columns: &[Column]) -> Vec<u16> {
     let at = |part: &u16| {
         let name = &table.columns.get(usize::from(*part))?.name;
         let at = columns.iter().position(|c| c.name == *name)?;
@@ -383,6 +396,7 @@ mod tests {
             columns: vec![Column { default, ..column(a, INT) }, column("b", text)],
             key: vec![0],
             rows_estimate: 0,
+            versioned: false,
         }
     }
 
@@ -424,6 +438,18 @@ mod tests {
         assert!(schemas.handle_ddl(&name()));
         let e = resolve(&mut schemas, &minimal, true).unwrap_err();
         assert_eq!(e.code, "my-schema-unknown");
+    }
+
+    #[test]
+    fn the_period_of_a_versioned_table_is_no_part_of_its_key() {
+        // Goal: the key is the user's, in the log as in the catalogue. Method: MariaDB's primary
+        // key in the log, with a second column that the catalogue does not list.
+        let mut map = TableMap::parse(&body(Some(["a", "b"]))).unwrap();
+        map.primary_key = Some(vec![(0, 0), (1, 0)]);
+        let plain = listed("a");
+        let versioned = CatalogueTable { versioned: true, ..plain.clone() };
+        assert_eq!(key(&map, Some(&versioned), &versioned.columns), [0]);
+        assert_eq!(key(&map, Some(&plain), &plain.columns), [0, 1]);
     }
 
     #[test]

@@ -181,8 +181,8 @@ pub async fn route_rows(
     match rows.route(schemas, connection, view).await {
         Err(e) if rows.routed > 0 && e.class == crate::error::Class::Transient => {
             let what = format!("the snapshot was cut off: {}", e.what);
-            Err(Error::fatal("my-snapshot-cut", what)
-                .hint("run again: without a finished snapshot the next run begins it anew"))
+            Err(Error::transient("my-snapshot-cut", what)
+                .hint("nothing: the pipeline starts again and takes the snapshot anew"))
         }
         end => end,
     }
@@ -417,6 +417,7 @@ mod tests {
             columns: vec![],
             key: vec![],
             rows_estimate: 0,
+            versioned: false,
         };
         let tables = [table("a"), table("b"), table("z")];
         let pattern = |text: &str| regex::Regex::new(text).unwrap();

@@ -42,7 +42,8 @@ impl Server {
             current_setting('server_version'), current_setting('wal_level'), \
             (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'), \
             current_user, \
-            (SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
+            (SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles \
+                WHERE rolname = current_user)";
         let rows = catalogue.query("reading the server's settings", sql).await?;
         let row = rows.first().ok_or_else(|| unexpected("settings"))?;
         Ok(Self {

@@ -247,7 +247,8 @@ fn published(
         );
         let quoted = table(&t.schema, &t.name);
         findings.push(Finding::failure("pg-publication", what).mend(format!(
-            "ALTER TABLE {quoted} REPLICA IDENTITY FULL; or ALTER PUBLICATION {} DROP TABLE {quoted};",
+            "ALTER TABLE {quoted} REPLICA IDENTITY FULL; \
+             or ALTER PUBLICATION {} DROP TABLE {quoted};",
             ident(name)
         )));
     }

@@ -232,7 +232,7 @@ impl Connection {
         self.try_query(doing, sql).await?.map_err(|refused| refused.into_error(doing))
     }
 
-    /// Runs a statement; the inner error is the server's refusal, after which the session is usable.
+    /// Runs a statement; the inner error is the server's refusal, after which the session goes on.
     pub async fn try_query(
         &mut self,
         doing: &str,

@@ -43,21 +43,22 @@ impl ServerError {
     pub fn into_error(self, doing: &str) -> Error {
         let what = format!("{doing}: {}", self.text());
         match self.sqlstate.as_str() {
-            "28P01" => Error::fatal("pg-login", what)
-                .hint("correct source.user and source.password, or set the role's password: ALTER ROLE … PASSWORD '…'"),
+            "28P01" => Error::fatal("pg-login", what).hint(
+                "correct source.user and source.password, or set the role's password: \
+                 ALTER ROLE … PASSWORD '…'",
+            ),
             "28000" => Error::fatal("pg-login", what).hint(
                 "let the host in: add a line for this user, database and address to pg_hba.conf \
                  and run SELECT pg_reload_conf(); the role also needs LOGIN and REPLICATION",
             ),
             "3D000" => Error::fatal("pg-database", what).hint("correct source.database"),
             "42501" => Error::fatal("pg-permission", what)
-                .hint("`penstock check CONFIG` names each missing right with the statement that grants it"),
+                .hint("`penstock check CONFIG` names each missing right with the statement for it"),
             "55006" => Error::transient("pg-slot-in-use", what),
             "42704" | "55000" | "58P01" if doing == STREAMING => stream_refused(self, what),
-            // Lock not available, query cancelled, serialization, deadlock, resources, server
-            // going away, broken connections: worth another try.
+            // Lock not available, query cancelled.
             "55P03" | "57014" => Error::transient("pg-busy", what),
-            code if matches!(code.get(..2), Some("40" | "53" | "57" | "58" | "08" | "XX" | "25")) => {
+            code if RETRIED.iter().any(|class| code.starts_with(class)) => {
                 Error::transient("pg-server", what)
             }
             "42704" | "42P01" | "42703" | "3F000" => Error::fatal("pg-missing", what)
@@ -66,6 +67,10 @@ impl ServerError {
         }
     }
 }
+
+/// SQLSTATE classes that are worth another try: broken connections, transaction state,
+/// serialization and deadlock, resources, server going away, system errors, internal errors.
+const RETRIED: [&str; 7] = ["08", "25", "40", "53", "57", "58", "XX"];
 
 /// What the stream says it is doing when the server refuses it; selects the longer explanations.
 pub const STREAMING: &str = "streaming from the slot";

@@ -1,7 +1,8 @@
 //! The goal of a catch-up.
 //!
-//! Enters: the WAL's end at the start. Leaves: the point at which it counts as reached. Keeps HAZARDS H4: on an idle server the WAL's end may stand behind a page header
-//! that the walsender never passes.
+//! Enters: the WAL's end at the start. Leaves: the point at which it counts as reached. Keeps
+//! HAZARDS H4: on an idle server the WAL's end may stand behind a page header that the walsender
+//! never passes.
 
 /// WAL pages; `XLOG_BLCKSZ` of every released build.
 const PAGE_BYTES: u64 = 8192;

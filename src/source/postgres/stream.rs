@@ -292,7 +292,7 @@ impl Stream<'_> {
             }
             Message::Begin(begin) => self.handle_begin(begin),
             Message::Commit(commit) => self.handle_commit(commit, data.start_lsn),
-            Message::Relation(relation) => self.handle_relation(&relation, data.start_lsn).await,
+            Message::Relation(relation) => self.handle_relation(&relation).await,
             Message::Truncate(truncate) => {
                 for relation in truncate.relations {
                     let row = RowHead { relation, body: len };
@@ -381,7 +381,7 @@ impl Stream<'_> {
 
     /// A table as the rows behind this message have it. Key, nullability and defaults are read now
     /// (HAZARDS M4).
-    async fn handle_relation(&mut self, relation: &Relation<'_>, position: u64) -> Result<()> {
+    async fn handle_relation(&mut self, relation: &Relation<'_>) -> Result<()> {
         self.last_relation = None;
         let name = TableName {
             database: self.ctx.source.database.clone(),
@@ -420,7 +420,9 @@ impl Stream<'_> {
             return Ok(());
         }
         if let Some(before) = before {
-            tell_change(before, &schema, position);
+            // Relation messages carry no position of their own.
+            let at = self.open.as_ref().map_or(self.course.routed, |open| open.begin.final_lsn);
+            tell_change(before, &schema, at);
         }
         let schema = Arc::new(schema);
         self.course.schemas.insert(table, schema.clone());

@@ -50,7 +50,8 @@ fn l09_the_snapshot_reads_the_columns_of_the_log() {
          create table child () inherits (g);
          create function fill(n int) returns void language sql as $$
              insert into g (id, a, b, c, d, secret) values
-                 (n, 0.1::float8 + 0.2, '2026-01-01 12:00:00.5+02', '\\x00ff', '1 day 2 hours', 'x') $$;
+                 (n, 0.1::float8 + 0.2, '2026-01-01 12:00:00.5+02', '\\x00ff',
+                     '1 day 2 hours', 'x') $$;
          select fill(1); insert into child (id) values (9);
          create publication p for table only g (id, a, b, c, d) where (id < 100);
          create publication p_insert;

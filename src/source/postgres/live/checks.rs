@@ -107,7 +107,10 @@ fn a_slot_that_the_server_gave_up() {
     assert!(rig.stop().0.is_ok());
     let lose = || {
         for _ in 0..6 {
-            server.sql("insert into t select g from generate_series(1000, 1010) g; delete from t where id >= 1000;");
+            server.sql(
+                "insert into t select g from generate_series(1000, 1010) g;
+                 delete from t where id >= 1000;",
+            );
             server.sql("select pg_switch_wal();");
         }
         server.sql("checkpoint;");

@@ -63,7 +63,10 @@ fn h01_tables_without_identity_go_on_working() {
     server.sql("create table log (n int);");
     let rig = Rig::start(&source(&server, &[]), Options::default());
     rig.wait("the end of the snapshot", || rig.snapshot_done());
-    server.sql("insert into log values (1); update log set n = 2; delete from log; insert into t values (3, 'c');");
+    server.sql(
+        "insert into log values (1); update log set n = 2; delete from log;
+         insert into t values (3, 'c');",
+    );
     rig.wait_events(4);
     assert_eq!(rig.lines()[2..], ["c log 1", "c t 3|c"]);
     let published = "select pubname, tablename from pg_publication_tables order by 1, 2";
@@ -100,7 +103,10 @@ fn l02_an_idle_slot_is_taken_over_after_the_start_barrier() {
     shop(&server);
     server.sql("create publication p for table t; create publication p_insert;");
     server.sql("select pg_create_logical_replication_slot('s', 'pgoutput');");
-    server.sql("insert into t values (3, 'c'); update t set v = 'A' where id = 1; delete from t where id = 2;");
+    server.sql(
+        "insert into t values (3, 'c'); update t set v = 'A' where id = 1;
+         delete from t where id = 2;",
+    );
     let mut open = server.session();
     open.run("begin; insert into t values (4, 'd');");
     let rig = Rig::start(&source(&server, &["public.t"]), Options::default());
