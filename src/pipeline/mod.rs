@@ -79,18 +79,22 @@ fn run_each(pipelines: Vec<config::Pipeline>, options: RunOptions) -> Result<u8>
     let cores = plan.launch(probe.backend)?;
     tracing::info!(cores = cores.len(), pinned = plan.is_pinned(), "{}", probe.reason);
     let progress = progress::of_process();
-    let ends: Vec<Result<()>> = thread::scope(|scope| {
+    let statuses: Vec<u8> = thread::scope(|scope| {
         let supervised = pipelines.into_iter().enumerate().map(|(n, pipeline)| {
             let (cores, stop, place) = (&cores, stop.clone(), plan.place(n));
             let sink = progress.pipeline(&pipeline.name);
-            scope.spawn(move || supervise(&pipeline, cores, &place, options, &stop, &sink))
+            // said as soon as it ends: the others may go on for weeks
+            scope.spawn(move || report(supervise(&pipeline, cores, &place, options, &stop, &sink)))
         });
         let supervised: Vec<_> = supervised.collect();
-        supervised.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect()
+        supervised
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| report(died())))
+            .collect()
     });
     // a reader that did not say goodbye in time is cancelled with its core
     drop(cores);
-    Ok(ends.into_iter().map(report).max().unwrap_or(0))
+    Ok(statuses.into_iter().max().unwrap_or(0))
 }
 
 /// One pipeline until it ends for good. What only a new start from the checkpoint mends (a first
