@@ -63,8 +63,8 @@ pub fn refused(e: &ServerError, sql: &str) -> Error {
     let verb = sql.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
     let what = format!("the server refused {verb:?}: {} ({})", e.message, e.code);
     match e.code {
-        // access denied for table, database, operation; column; routine
-        1044 | 1142 | 1143 | 1227 | 1370 => Error::fatal("my-missing-grant", what).hint(
+        // access denied for database, command, table, operation; column; routine
+        1044 | 1045 | 1142 | 1143 | 1227 | 1370 => Error::fatal("my-missing-grant", what).hint(
             "GRANT SELECT, RELOAD, LOCK TABLES, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the \
              user (penstock check names what is missing)",
         ),
@@ -73,7 +73,8 @@ pub fn refused(e: &ServerError, sql: &str) -> Error {
         | 1180 | 1290 | 1836 | 1412 => Error::transient("my-server-busy", what),
         1146 | 1049 => Error::transient("my-table-gone", what),
         1236 => dump(&e.message),
-        _ => Error::fatal("my-refused", what),
+        _ => Error::fatal("my-refused", what)
+            .hint("the server's manual explains the number; `penstock check` names what is missing"),
     }
 }
 
@@ -196,6 +197,8 @@ mod tests {
         let endpoint = Endpoint::Tcp { host: "h".into(), port: 1 };
         let denied = login(&server(1045, "Access denied for user 'u'@'h'"), "u", &endpoint);
         assert_eq!((denied.code, denied.class), ("my-access-denied", Class::Fatal));
+        let slave = refused(&server(1045, "Access denied for user 'u'@'h'"), "COM_REGISTER_SLAVE");
+        assert_eq!((slave.code, slave.class), ("my-missing-grant", Class::Fatal));
         let full = login(&server(1040, "Too many connections"), "u", &endpoint);
         assert_eq!(full.class, Class::Transient);
     }

@@ -92,6 +92,7 @@ fn reader() -> Reader {
         schemas,
         proved: true,
         alive: false,
+        streamed: false,
         clash: Clash::default(),
         warned: true,
         damage: None,

@@ -66,6 +66,7 @@ pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
         schemas: Schemas::default(),
         proved: false,
         alive: false,
+        streamed: false,
         clash: stream::Clash::default(),
         warned: false,
         damage: None,
@@ -89,6 +90,8 @@ struct Reader {
     proved: bool,
     /// The last session came as far as to read something.
     alive: bool,
+    /// Any session came that far.
+    streamed: bool,
     clash: stream::Clash,
     /// Settings that lose something were named in the log.
     warned: bool,
@@ -108,6 +111,10 @@ impl Reader {
                 Err(e) if e.class == Class::Transient => {
                     let e = self.clash.judge(e)?;
                     self.judge_damage(e)?
+                }
+                Err(e) if self.must_begin_anew(&e) => {
+                    self.ctx.router.interrupted().map_err(router_error)?;
+                    continue;
                 }
                 Err(e) => return Err(self.located(e)),
             };
@@ -140,6 +147,29 @@ impl Reader {
             return Err(Error { class: Class::Fatal, ..e });
         }
         Ok(e)
+    }
+
+    /// True, and the checkpoint forgotten, if the server refused to dump from it before anything
+    /// was read and `when_needed` allows a new snapshot: MariaDB says only so that it has purged
+    /// what comes next.
+    fn must_begin_anew(&mut self, e: &Error) -> bool {
+        let resumed = matches!(self.ctx.start, Start::Resume(_));
+        let allowed = self.ctx.snapshot.mode == SnapshotMode::WhenNeeded;
+        let anew = resumed && allowed && !self.streamed && place::needs_snapshot(e);
+        if anew {
+            self.say_gap(e);
+            self.ctx.start = Start::Fresh;
+            self.place = None;
+        }
+        anew
+    }
+
+    fn say_gap(&self, e: &Error) {
+        tracing::warn!(
+            pipeline = %self.ctx.name,
+            "{}: taking a new snapshot; rows deleted in the gap stay in the sinks",
+            e.what
+        );
     }
 
     fn located(&self, e: Error) -> Error {
@@ -226,11 +256,7 @@ impl Reader {
                     if place::needs_snapshot(&e)
                         && self.ctx.snapshot.mode == SnapshotMode::WhenNeeded =>
                 {
-                    tracing::warn!(
-                        pipeline = %self.ctx.name,
-                        "{}: taking a new snapshot; rows deleted in the gap stay in the sinks",
-                        e.what
-                    );
+                    self.say_gap(&e);
                 }
                 Err(e) => return Err(e),
             }

@@ -155,7 +155,7 @@ impl Reader {
                     return Err(Error::transient("my-dump-ended", "the server ended the dump"));
                 }
             }
-            self.alive = true;
+            (self.alive, self.streamed) = (true, true);
             self.ctx.flush().await?;
             if self.caught_up() {
                 return Ok(SourceEnd::CaughtUp);
