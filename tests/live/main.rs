@@ -7,6 +7,8 @@ mod crash;
 mod pipe;
 mod proxy;
 mod records;
+mod refusals;
+mod refusals_mysql;
 mod server;
 mod smoke;
 mod takeover;

@@ -142,13 +142,32 @@ impl Pipe {
         assert!(status.success(), "status {status}: {}", running.log());
     }
 
-    /// Runs `run` to its end, which must be this status; returns stderr.
-    pub fn fails(&self, status: i32) -> String {
+    /// Runs `run` to its end, which must be status 1 with this code and a line of what to do;
+    /// returns what this run wrote to stderr.
+    pub fn refuses(&self, code: &str) -> String {
+        let before = std::fs::read(self.dir().join("log")).map_or(0, |log| log.len());
         let mut running = self.start(&["--exit-when-caught-up"]);
         let ended = running.wait(Duration::from_secs(60));
-        assert_eq!(ended.code(), Some(status), "{}", running.log());
-        running.log()
+        let log = running.log().split_off(before);
+        assert_eq!(ended.code(), Some(1), "{log}");
+        assert_explained(&log, code);
+        log
     }
+
+    /// Runs another command to its end: its status and what it printed, stdout then stderr.
+    pub fn output(&self, verb: &[&str], more: &[&str]) -> (Option<i32>, String) {
+        let out = self.command(verb, more).stdin(Stdio::null()).output().expect("it runs");
+        let text = [out.stdout, out.stderr].concat();
+        (out.status.code(), String::from_utf8(text).expect("UTF-8"))
+    }
+}
+
+/// Fails unless the text holds an error with this code and what to do about it.
+pub fn assert_explained(text: &str, code: &str) {
+    let mut lines = text.lines().skip_while(|l| !l.starts_with(&format!("error[{code}]: ")));
+    assert!(lines.next().is_some(), "no error[{code}] in: {text}");
+    let mut details = lines.take_while(|l| l.starts_with("  "));
+    assert!(details.any(|l| l.starts_with("  do: ")), "error[{code}] has no hint: {text}");
 }
 
 /// A running binary; killed with its value.

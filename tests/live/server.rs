@@ -111,11 +111,6 @@ impl Server {
         Self::checked(self.command("stop"));
     }
 
-    /// Dies at once.
-    pub fn crash(&self) {
-        Self::checked(self.command("crash"));
-    }
-
     /// Folder of the server's data and log.
     pub fn dir(&self) -> &Path {
         self.dir.path()
