@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,10 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// How long, and how often, we look for a child of ours to reach its exec.
+const OWN_CHILD_MAX: Duration = Duration::from_millis(200);
+const OWN_CHILD_POLL: Duration = Duration::from_millis(5);
+
 /// Why there is no lease.
 #[derive(Debug)]
 pub enum LeaseError {
@@ -52,15 +56,26 @@ pub enum LeaseError {
 }
 
 impl Lease {
-    /// Takes the lease whose lock file is `path`, or says who has it. Never waits.
+    /// Takes the lease whose lock file is `path`, or says who has it. Waits only for ourselves: a
+    /// lease that this process let go a moment ago may live on in a child between fork and exec.
     pub fn take(path: &Path, pipeline: &str) -> Result<Self, LeaseError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(path).map_err(LeaseError::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LeaseError::Held(read_holder(&file))),
-            Err(TryLockError::Error(error)) => return Err(LeaseError::Io(error)),
+        let until = Instant::now() + OWN_CHILD_MAX;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(LeaseError::Io(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let holder = read_holder(&file);
+            let ours = holder.as_ref().is_some_and(|holder| holder.pid == std::process::id());
+            if !ours || Instant::now() >= until {
+                return Err(LeaseError::Held(holder));
+            }
+            file.rewind().map_err(LeaseError::Io)?;
+            std::thread::sleep(OWN_CHILD_POLL);
         }
         // The lock holds whether or not the disk has room for our name.
         drop(write_holder(&mut file, &Holder::this_process(pipeline)));
