@@ -38,8 +38,13 @@ fn under_load(server: &Server, mut load: Workload, body: impl FnOnce()) -> Workl
     })
 }
 
+/// `PENSTOCK_KILLS=1000 tests/run live kill9` is the long run.
+fn kills() -> usize {
+    std::env::var("PENSTOCK_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
+}
+
 /// Goal: kill -9 at random moments, the first snapshot included, loses and repeats nothing with
-/// the exactly-once file sink. Method: ten kills under load, then the whole history is compared.
+/// the exactly-once file sink. Method: kills under load, then the whole history is compared.
 fn kill9(family: Family) {
     let server = Server::start(family);
     server.grant_cdc();
@@ -49,7 +54,7 @@ fn kill9(family: Family) {
     let pipe = Pipe::new(&exactly_once("kill", &server).set("sink", "rotate_bytes", "200000"));
     let mut moments = Rng::new(u64::from(std::process::id()));
     let load = under_load(&server, load, || {
-        for _ in 0..10 {
+        for _ in 0..kills() {
             let running = pipe.start(&[]);
             // the moment itself is what varies: no condition to wait for
             std::thread::park_timeout(Duration::from_millis(50 + moments.below(900)));
