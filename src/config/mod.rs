@@ -155,7 +155,7 @@ pub enum OnTableError {
 pub struct Snapshot {
     /// Mode.
     pub mode: SnapshotMode,
-    /// Readers.
+    /// Readers, at most (this build uses one).
     pub parallelism: u16,
     /// Rows of a chunk (or of a fetch).
     pub chunk_rows: u32,

@@ -70,10 +70,7 @@ fn snapshot(mut section: Section<'_>) -> Result<Snapshot> {
         None => SnapshotMode::Initial,
     };
     let parallelism = match section.take("parallelism") {
-        Some(value) => match value.small(1..=64)? {
-            1 => 1,
-            _ => return Err(value.later("several readers are").hint("parallelism = 1")),
-        },
+        Some(value) => value.small(1..=64)?,
         None => 1,
     };
     let chunk_rows = match section.take("chunk_rows") {

@@ -364,11 +364,6 @@ fn errors_of_snapshot_sink_and_runtime() {
              did you mean \"initial\"?",
         ),
         (
-            "[snapshot]\nparallelism = 2",
-            "error[config-not-yet]: `snapshot.parallelism`: several readers are known, but this \
-             build cannot do it yet\n  at: FILE:10\n  do: parallelism = 1",
-        ),
-        (
             "[snapshot]\npause_ms = 5",
             "error[config-not-yet]: `snapshot.pause_ms`: a pause between chunks is known, but \
              this build cannot do it yet\n  at: FILE:10\n  do: rows_per_second slows a snapshot \
