@@ -106,16 +106,16 @@ fn outage(family: Family) {
             until(Duration::from_secs(30), || {
                 (read(&pipe.out(), &topic).len() > before).then_some(())
             })
-            .expect("the stream goes on after a cut");
+            .unwrap_or_else(|| panic!("nothing after a cut: {}", running.log()));
         }
     });
     server.down();
+    let before = read(&pipe.out(), &topic).len();
     server.up();
     let sql: String = (0..50).map(|_| load.transaction()).collect();
     server.sql(&sql);
-    let before = read(&pipe.out(), &topic).len();
     until(Duration::from_secs(40), || (read(&pipe.out(), &topic).len() > before).then_some(()))
-        .expect("the stream goes on after a restart of the server");
+        .unwrap_or_else(|| panic!("nothing after a restart of the server: {}", running.log()));
     assert!(running.alive());
     running.stop();
     pipe.catch_up();

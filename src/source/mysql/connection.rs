@@ -24,6 +24,8 @@ use crate::runtime::{timeout, tls};
 
 /// Connecting and logging in take at most this long each.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// Longest silence within an answer: above the longest lock wait that a session asks for (30 s).
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// Largest payload of an answer to a control query, bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -234,7 +236,9 @@ impl Connection {
             if let Some(payload) = self.packets.poll(ANSWER_BYTES_MAX).map_err(errors::broken)? {
                 return Ok(payload);
             }
-            let got = self.wire.read(&mut self.buffer).await;
+            // A peer that takes bytes and sends none is not noticed by TCP (HAZARDS H2).
+            let got = timeout(ANSWER_LIMIT, self.wire.read(&mut self.buffer)).await;
+            let got = got.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
             match got.map_err(|e| errors::lost(&self.endpoint, &e))? {
                 0 => {
                     let eof = std::io::ErrorKind::UnexpectedEof.into();

@@ -24,14 +24,17 @@ use penstock_shards::router::RouterError;
 use penstock_shards::segment::Segment;
 use penstock_shards::spill::SpillError;
 
-use super::catalogue::{self, Server};
+use super::catalogue::{self, CatalogueTable, Server};
 use super::groups::{Group, start_group};
 use super::place::Place;
 use super::schema::Resolved;
 use super::{Reader, errors, inflate, open};
 use crate::error::{Error, Result};
-use crate::runtime::sleep;
+use crate::runtime::{sleep, timeout};
 use crate::source::context::router_error;
+
+/// Longest time that a side session may take while the log waits.
+const SIDE_LIMIT: Duration = Duration::from_secs(20);
 
 /// What the dump does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,6 +371,22 @@ impl Reader {
         self.ctx.stop_table(name, log.start_of(header), e).await
     }
 
+    /// The catalogue's word on a table, by a session of its own. The log waits meanwhile: not for
+    /// long, if the server is silent.
+    async fn read_table(&self, name: &TableName) -> Result<Option<CatalogueTable>> {
+        let source = &self.ctx.source;
+        let reading = async {
+            let (mut side, server) = open(source).await?;
+            let table = catalogue::table(&mut side, &server, &source.filter, name).await?;
+            side.close().await;
+            Ok(table)
+        };
+        timeout(SIDE_LIMIT, Box::pin(reading)).await.unwrap_or_else(|_| {
+            let what = format!("no answer about table {name} in {} s", SIDE_LIMIT.as_secs());
+            Err(Error::transient("net-unreachable", what))
+        })
+    }
+
     /// TRUNCATE: a frame without body in a group of its own.
     async fn truncate(
         &mut self,
@@ -381,10 +400,7 @@ impl Reader {
         let schema = match self.schemas.current(name) {
             Some(schema) => schema,
             None => {
-                let (mut side, server) = open(&self.ctx.source).await?;
-                let filter = &self.ctx.source.filter;
-                let table = catalogue::table(&mut side, &server, filter, name).await?;
-                side.close().await;
+                let table = self.read_table(name).await?;
                 // Dropped since: nobody has rows of it.
                 let Some(table) = table else { return Ok(()) };
                 let schema = self.schemas.hinted(&mut self.ctx.tables, table);
@@ -448,10 +464,7 @@ impl Reader {
                     return Ok(Some(id));
                 }
                 Ok(Resolved::WantsCatalogue) => {
-                    let (mut side, server) = open(&self.ctx.source).await?;
-                    let filter = &self.ctx.source.filter;
-                    let table = catalogue::table(&mut side, &server, filter, name).await?;
-                    side.close().await;
+                    let table = self.read_table(name).await?;
                     self.schemas.handle_catalogue(name, table);
                 }
                 Ok(Resolved::WantsProof) => {
