@@ -325,11 +325,9 @@ fn frozen_network() {
     proxy.freeze();
     run(&server, &mut load, 20);
     logged(&running, "trying again in 1 s", Duration::from_secs(40));
-    proxy.mend();
     let topic = topic("frozen", server.family, TABLE);
-    let wanted: usize = load.events.values().map(Vec::len).sum();
     let before = read(&pipe.out(), &topic).len();
-    assert!(before < wanted);
+    proxy.mend();
     until(Duration::from_secs(60), || (read(&pipe.out(), &topic).len() > before).then_some(()))
         .expect("it goes on");
     running.stop();
