@@ -63,6 +63,7 @@ pub fn schema() -> Arc<TableSchema> {
         key: vec![0],
         identity: Vec::new(),
         replica_identity: b'f',
+        period: None,
     })
 }
 

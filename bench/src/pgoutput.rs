@@ -44,6 +44,7 @@ pub fn schema() -> Arc<TableSchema> {
         key: vec![0],
         identity: vec![0],
         replica_identity: b'd',
+        period: None,
     })
 }
 

@@ -57,6 +57,10 @@ pub struct TableSchema {
     pub identity: Vec<u16>,
     /// PostgreSQL: `relreplident` ('d', 'n', 'f', 'i'); else 'f' (MySQL images are whole).
     pub replica_identity: u8,
+    /// MariaDB: the two columns of the system-versioning period, start and end. Rows whose end is
+    /// not the greatest value are history and no events of the key (HAZARDS L24).
+    #[serde(default)]
+    pub period: Option<[u16; 2]>,
 }
 
 /// A column of a table.
@@ -83,6 +87,9 @@ pub enum DefaultValue {
     Text(String),
     /// Debezium's placeholder for a default that is an expression: the type's fallback value.
     Placeholder,
+    /// Nothing tells whether there is one (no catalogue that fits, a generated column): as none
+    /// where NULL is printed, but a column that an insert leaves out is then unknown, not NULL.
+    Unknown,
 }
 
 /// A column's type. Physical parameters that decoding needs are inside; what this version does not

@@ -409,6 +409,7 @@ fn schema(types: Vec<ColumnType>) -> TableSchema {
         key: vec![0],
         identity: vec![0],
         replica_identity: b'd',
+        period: None,
     }
 }
 

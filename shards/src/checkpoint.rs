@@ -378,6 +378,7 @@ mod tests {
             key: vec![0],
             identity: Vec::new(),
             replica_identity: b'f',
+            period: None,
         };
         let parked = ParkedGroup {
             xid: vec![1, 0, 255],

@@ -91,6 +91,7 @@ fn schema(included: u32) -> TableSchema {
         key: vec![0],
         identity: vec![0],
         replica_identity: b'd',
+        period: None,
     }
 }
 

@@ -173,6 +173,7 @@ fn schema_of(map: &TableMap, table: TableId, version: u32, catalogue: &Catalogue
         key: map.primary_key.iter().flatten().map(|&(col, _)| col).collect(),
         identity: Vec::new(),
         replica_identity: b'f',
+        period: None,
     }
 }
 

@@ -192,6 +192,7 @@ fn table(name: &str, columns: &[(&str, ColumnType, bool)], key: &[u16]) -> Arc<T
         key: key.to_vec(),
         identity: Vec::new(),
         replica_identity: b'f',
+        period: None,
     })
 }
 

@@ -119,6 +119,7 @@ impl Capture {
             key: self.keys[relation.name].iter().map(number).collect(),
             identity: relation.columns.iter().enumerate().filter_map(flagged).collect(),
             replica_identity: relation.replica_identity,
+            period: None,
         }
     }
 }

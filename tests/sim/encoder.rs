@@ -64,6 +64,7 @@ pub fn schema(table: u32, sent: u32, version: u16) -> Arc<TableSchema> {
         key: vec![0],
         identity: Vec::new(),
         replica_identity: b'f',
+        period: None,
     })
 }
 

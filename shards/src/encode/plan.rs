@@ -339,6 +339,7 @@ fn null_text(column: &Column, cell: &Cell, options: &EncodeOptions) -> Vec<u8> {
             defaults::render(column, cell, &placeholder(&column.ty), options)
         }
         DefaultValue::Placeholder => Some(fallback()),
+        DefaultValue::Unknown => None,
         DefaultValue::Text(text) => defaults::render(column, cell, text, options),
     };
     if !column.nullable {

@@ -706,6 +706,7 @@ fn same_shape(a: &TableSchema, b: &TableSchema) -> bool {
         && a.key == b.key
         && a.identity == b.identity
         && a.replica_identity == b.replica_identity
+        && a.period == b.period
 }
 
 #[cfg(test)]

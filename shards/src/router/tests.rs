@@ -63,6 +63,7 @@ fn schema(table: u32) -> Arc<TableSchema> {
         key: Vec::new(),
         identity: Vec::new(),
         replica_identity: b'f',
+        period: None,
     })
 }
 

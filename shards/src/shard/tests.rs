@@ -58,7 +58,16 @@ fn schema(table: u32) -> ShardInput {
     let (columns, key, identity) = (Vec::new(), Vec::new(), Vec::new());
     let (table, replica_identity) = (TableId(table), b'f');
     let version = 1;
-    let schema = TableSchema { table, version, name, columns, key, identity, replica_identity };
+    let schema = TableSchema {
+        table,
+        version,
+        name,
+        columns,
+        key,
+        identity,
+        replica_identity,
+        period: None,
+    };
     ShardInput::Schema(Arc::new(schema))
 }
 

@@ -223,7 +223,9 @@ async fn read_columns(
         let nullable = cell(row, 3) == "YES";
         let ty = column_type(&described);
         let given = row.get(11).and_then(Option::as_deref);
-        let default = if server.is_mariadb() {
+        let default = if is_generated(cell(row, 12)) {
+            Some(DefaultValue::Unknown)
+        } else if server.is_mariadb() {
             mariadb_default(given, nullable, &ty)
         } else {
             mysql_default(given, cell(row, 12), nullable, &ty)
@@ -430,6 +432,11 @@ fn is_now(text: &str) -> bool {
     ["current_timestamp", "now(", "localtime"].iter().any(|word| lower.starts_with(word))
 }
 
+/// A generated column has a value of its own; `DEFAULT_GENERATED` is an expression as a default.
+fn is_generated(extra: &str) -> bool {
+    extra.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("GENERATED"))
+}
+
 fn mysql_default(
     given: Option<&str>,
     extra: &str,
@@ -441,8 +448,8 @@ fn mysql_default(
     if is_now(text) && matches!(ty, ColumnType::Timestamp { .. } | ColumnType::DateTime { .. }) {
         return now_default(nullable, ty);
     }
-    if extra.contains("DEFAULT_GENERATED") || extra.contains(" GENERATED") {
-        return None;
+    if extra.contains("DEFAULT_GENERATED") {
+        return Some(DefaultValue::Unknown);
     }
     Some(DefaultValue::Text(unquoted(text, ty)))
 }
@@ -462,7 +469,10 @@ fn mariadb_default(given: Option<&str>, nullable: bool, ty: &ColumnType) -> Opti
     let literal = text.starts_with("b'")
         || text.starts_with("x'")
         || text.parse::<f64>().is_ok_and(f64::is_finite);
-    literal.then(|| DefaultValue::Text(unquoted(text, ty)))
+    Some(match literal {
+        true => DefaultValue::Text(unquoted(text, ty)),
+        false => DefaultValue::Unknown,
+    })
 }
 
 /// BIT literals come as `b'101'`; the default is kept as its digits.
@@ -518,7 +528,8 @@ mod tests {
         let stamp = ColumnType::Timestamp { digits: 0 };
         let bit = ColumnType::Bit { bits: 3 };
         assert_eq!(mysql_default(Some("5"), "", true, &int), text("5"));
-        assert_eq!(mysql_default(Some("(1 + 1)"), "DEFAULT_GENERATED", true, &int), None);
+        let unknown = Some(DefaultValue::Unknown);
+        assert_eq!(mysql_default(Some("(1 + 1)"), "DEFAULT_GENERATED", true, &int), unknown);
         assert_eq!(mysql_default(Some("b'101'"), "", true, &bit), text("101"));
         assert_eq!(mysql_default(None, "", true, &int), None);
         let now = "CURRENT_TIMESTAMP";
@@ -528,7 +539,7 @@ mod tests {
         assert_eq!(mariadb_default(Some("NULL"), true, &int), None);
         assert_eq!(mariadb_default(Some("'it''s'"), true, &int), text("it's"));
         assert_eq!(mariadb_default(Some("-5"), true, &int), text("-5"));
-        assert_eq!(mariadb_default(Some("uuid()"), true, &int), None);
+        assert_eq!(mariadb_default(Some("uuid()"), true, &int), unknown);
         assert_eq!(mariadb_default(Some("current_timestamp(6)"), false, &stamp), placeholder);
     }
 

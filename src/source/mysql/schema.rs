@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use penstock_protocol::mysql::table_map::{ColumnFacts, MapColumn, TableMap, column_type};
-use penstock_protocol::schema::{Column, ColumnType, TableName, TableSchema};
+use penstock_protocol::schema::{Column, ColumnType, DefaultValue, TableName, TableSchema};
 
 use super::catalogue::CatalogueTable;
 use super::errors;
@@ -76,6 +76,7 @@ impl Schemas {
             key: table.key.clone(),
             identity: Vec::new(),
             replica_identity: b'f',
+            period: None,
         };
         known.take(schema)
     }
@@ -257,6 +258,7 @@ fn build(
         key,
         identity: Vec::new(),
         replica_identity: b'f',
+        period: None,
     })
 }
 
@@ -271,7 +273,10 @@ fn named(logged: &MapColumn, name: &str, listed: Option<&Column>) -> Column {
     // A column of that name and another type is another column: the catalogue is ahead.
     let same = listed.is_some_and(|c| same_type(&c.ty, &with));
     let ty = if same { with } else { column_type(logged, &facts(None)) };
-    let default = listed.filter(|_| same).and_then(|c| c.default.clone());
+    let default = match listed.filter(|_| same) {
+        Some(listed) => listed.default.clone(),
+        None => Some(DefaultValue::Unknown),
+    };
     Column { name: name.into(), ty, nullable: logged.nullable, default, included: true }
 }
 
@@ -363,7 +368,7 @@ fn disagree(name: &TableName, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use penstock_protocol::schema::{Charset, DefaultValue};
+    use penstock_protocol::schema::Charset;
 
     fn name() -> TableName {
         TableName { database: "d".into(), schema: String::new(), table: "t".into() }
@@ -422,7 +427,8 @@ mod tests {
         schemas.handle_catalogue(&name(), Some(listed("x")));
         let Ok(Resolved::New(next)) = resolve(&mut schemas, &full, false) else { panic!() };
         assert_eq!((next.columns[0].name.as_str(), next.version), ("a", 2));
-        assert_eq!((next.columns[0].default.clone(), next.key.as_slice()), (None, &[][..]));
+        let unknown = Some(DefaultValue::Unknown);
+        assert_eq!((next.columns[0].default.clone(), next.key.as_slice()), (unknown, &[][..]));
     }
 
     #[test]

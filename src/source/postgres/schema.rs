@@ -117,6 +117,7 @@ pub fn assemble(
         key: key.unwrap_or_default(),
         identity: columns.iter().enumerate().filter_map(flagged).collect(),
         replica_identity,
+        period: None,
         name,
     }
 }
