@@ -5,6 +5,7 @@
 
 mod crash;
 mod pipe;
+mod postgres;
 mod proxy;
 mod records;
 mod refusals;

@@ -24,8 +24,36 @@ use crate::source::context::Flushed;
 const EVERY: Duration = Duration::from_secs(1);
 /// While somebody waits for a keepalive.
 const ASK_EVERY: Duration = Duration::from_millis(100);
-/// An idle server is asked for its position this often (HAZARDS P5).
-const ASK_IDLE_MS: u64 = 10_000;
+/// An idle server is asked for its position, hence for a sign of life, this often (HAZARDS P5).
+const ASK_IDLE: Duration = Duration::from_secs(10);
+/// The `wal_sender_timeout` that a session asks for where the server's is longer, or off. A server
+/// that has it sends a sign of life after half of it, in the middle of a transaction of which it
+/// sends nothing too (`WalSndUpdateProgress`).
+pub const SENDER_TIMEOUT_MS_MAX: u64 = 40_000;
+/// What is given to a slow network beyond that.
+const SLOW_MS: u64 = 5_000;
+/// Each silence in a row doubles the next one's limit, so often at most.
+const DOUBLED_MAX: u32 = 4;
+
+/// How long silence is borne (HAZARDS H2): it follows from what the server promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// A sign of life is asked for this often.
+    pub ask: Duration,
+    /// Nothing for so long: the peer is dead.
+    pub give_up: Duration,
+}
+
+impl Patience {
+    /// `sender_timeout_ms`: the session's `wal_sender_timeout`. `silences`: how many connections
+    /// in a row were given up for silence. A server older than its branch's fix is silent while it
+    /// skips a transaction of other tables: each time it is given twice as long.
+    pub fn of(sender_timeout_ms: u64, silences: u32) -> Self {
+        let promised_ms = sender_timeout_ms.min(SENDER_TIMEOUT_MS_MAX) / 2 + SLOW_MS;
+        let give_up = Duration::from_millis(promised_ms << silences.min(DOUBLED_MAX));
+        Self { ask: ASK_IDLE.min(give_up / 2), give_up }
+    }
+}
 
 /// What the reader and the task share; both are on one core.
 #[derive(Default)]
@@ -59,20 +87,20 @@ pub struct Status {
 }
 
 impl Status {
-    /// Starts the task. `confirmed`: where the slot stands; `timeout_ms`: the server's
-    /// `wal_sender_timeout`, 0: none.
+    /// Starts the task. `confirmed`: where the slot stands; `timeout_ms`: the session's
+    /// `wal_sender_timeout`.
     pub fn start(
         writer: WriteHalf,
         confirmed: u64,
         timeout_ms: u64,
+        ask: Duration,
         flushed: watch::Receiver<Flushed>,
     ) -> Self {
         let shared = Rc::new(Shared::default());
         shared.written.set(confirmed);
         shared.flushed.set(confirmed);
-        let third = Duration::from_millis(timeout_ms / 3);
-        let every = if timeout_ms == 0 { EVERY } else { EVERY.min(third) };
-        let task = spawn_local(run(writer, shared.clone(), every, flushed));
+        let every = EVERY.min(Duration::from_millis(timeout_ms / 3));
+        let task = spawn_local(run(writer, shared.clone(), every, ask, flushed));
         Self { shared, task }
     }
 
@@ -106,8 +134,10 @@ async fn run(
     mut writer: WriteHalf,
     shared: Rc<Shared>,
     every: Duration,
+    ask: Duration,
     flushed: watch::Receiver<Flushed>,
 ) {
+    let ask_ms = u64::try_from(ask.as_millis()).unwrap_or(u64::MAX);
     let mut out = Vec::with_capacity(64);
     let mut asked_ms = clock::monotonic_ms();
     loop {
@@ -116,7 +146,7 @@ async fn run(
             shared.flushed.set(shared.flushed.get().max(durable.lsn));
         }
         let now_ms = clock::monotonic_ms();
-        let ask = shared.asking.get() || now_ms.saturating_sub(asked_ms) >= ASK_IDLE_MS;
+        let ask = shared.asking.get() || now_ms.saturating_sub(asked_ms) >= ask_ms;
         if ask {
             asked_ms = now_ms;
         }
@@ -164,5 +194,24 @@ pub async fn pause(duration: Duration, stop: &mut watch::Receiver<bool>) -> bool
             false
         }
         Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h02_silence_is_borne_as_long_as_the_server_may_be_silent() {
+        // Goal: half of wal_sender_timeout and five seconds, asked for twice in that time; longer
+        // after each silence. Method: the default, a short timeout, silences in a row.
+        let seconds = |timeout_ms, silences| {
+            let Patience { ask, give_up } = Patience::of(timeout_ms, silences);
+            (ask.as_secs_f32(), give_up.as_secs_f32())
+        };
+        assert_eq!(seconds(60_000, 0), (10.0, 25.0));
+        assert_eq!(seconds(2_000, 0), (3.0, 6.0));
+        let longer: Vec<f32> = (0..7).map(|n| seconds(40_000, n).1).collect();
+        assert_eq!(longer, [25.0, 50.0, 100.0, 200.0, 400.0, 400.0, 400.0]);
     }
 }

@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::position::PositionDelta;
@@ -26,16 +25,12 @@ use super::intake::{Intake, Piece};
 use super::lsn;
 use super::schema::{LogColumn, LogTable, assemble, relation_columns, same};
 use super::sql::{ident, literal};
-use super::status::Status;
+use super::status::{Patience, SENDER_TIMEOUT_MS_MAX, Status};
 use super::visibility::ReadView;
 use crate::error::{Class, Error, Result};
 use crate::runtime::net::ReadHalf;
 use crate::runtime::timeout;
 use crate::source::context::{ReaderContext, router_error};
-
-/// Least time without a byte after which the server counts as dead; it is asked for a sign of life
-/// every ten seconds.
-const SILENCE_MIN: Duration = Duration::from_secs(120);
 
 /// Changes that a snapshot's view has seen already: an adopted slot may hold them.
 pub struct Seen {
@@ -64,6 +59,8 @@ pub struct Course {
     pub names: HashMap<u32, TableId>,
     /// Something was received since the last connect.
     pub alive: bool,
+    /// Connections in a row that were given up for silence, without a transaction in between.
+    pub silences: u32,
 }
 
 /// A source transaction that is being read.
@@ -101,7 +98,7 @@ pub struct Stream<'a> {
     reader: ReadHalf,
     intake: Intake,
     status: Status,
-    silence: Duration,
+    patience: Patience,
 }
 
 /// Starts the stream at `course.routed`.
@@ -121,15 +118,16 @@ pub async fn start<'a>(
         lsn_text(course.routed),
         literal(&names.join(",")),
     );
+    let timeout_ms = shorten_timeout(&mut walsender, wal_sender_timeout_ms).await?;
     walsender.send_query(STREAMING, &sql).await?;
     walsender.expect_copy_both(STREAMING).await?;
     tracing::info!("streaming from slot \"{}\" at {}", ctx.source.slot, lsn_text(course.routed));
     let (wire, received) = walsender.into_parts();
     let intake = Intake::new(ctx.pool.clone(), &received, STREAMING).await?;
     let (reader, writer) = wire.split();
-    let status = Status::start(writer, confirmed, wal_sender_timeout_ms, ctx.flushed.clone());
+    let patience = Patience::of(timeout_ms, course.silences);
+    let status = Status::start(writer, confirmed, timeout_ms, patience.ask, ctx.flushed.clone());
     status.ask(course.goal.is_some() || course.seen.is_some());
-    let silence = SILENCE_MIN.max(Duration::from_millis(2 * wal_sender_timeout_ms));
     Ok(Stream {
         ctx,
         course,
@@ -141,8 +139,19 @@ pub async fn start<'a>(
         reader,
         intake,
         status,
-        silence,
+        patience,
     })
+}
+
+/// Makes the server notice a dead reader, and give signs of life, within a known time. Returns the
+/// session's `wal_sender_timeout`.
+async fn shorten_timeout(walsender: &mut Connection, timeout_ms: u64) -> Result<u64> {
+    if (1..=SENDER_TIMEOUT_MS_MAX).contains(&timeout_ms) {
+        return Ok(timeout_ms);
+    }
+    let sql = format!("SET wal_sender_timeout = {SENDER_TIMEOUT_MS_MAX}");
+    walsender.query("setting wal_sender_timeout", &sql).await?;
+    Ok(SENDER_TIMEOUT_MS_MAX)
 }
 
 impl Stream<'_> {
@@ -178,11 +187,13 @@ impl Stream<'_> {
         let reading = std::pin::pin!(self.intake.next(&mut self.reader));
         let stopping = std::pin::pin!(self.ctx.stop.wait_for(|stop| *stop));
         let either = futures_util::future::select(reading, stopping);
-        match timeout(self.silence, either).await {
+        match timeout(self.patience.give_up, either).await {
             Ok(futures_util::future::Either::Left((piece, _))) => piece.map(Some),
             Ok(futures_util::future::Either::Right(_)) => Ok(None),
             Err(_) => {
-                let what = format!("nothing from the server for {} s", self.silence.as_secs());
+                self.course.silences = self.course.silences.saturating_add(1);
+                let silent_s = self.patience.give_up.as_secs();
+                let what = format!("nothing from the server for {silent_s} s");
                 Err(Error::transient("pg-silent", what))
             }
         }
@@ -329,6 +340,7 @@ impl Stream<'_> {
             return Err(unordered("a commit without its begin", commit.commit_lsn));
         };
         self.course.last_commit = data_start;
+        self.course.silences = 0;
         if open.dropped {
             return self.move_to(commit.end_lsn, data_start);
         }
