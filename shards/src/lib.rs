@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod coordinator;
 pub mod encode;
 pub mod fold;
+pub mod history;
 pub mod hop;
 pub mod limits;
 pub mod router;

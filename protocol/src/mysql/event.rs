@@ -257,6 +257,12 @@ pub struct StatusVars<'a> {
     pub utf8mb4_collation: Option<u16>,
     /// MySQL 8: the DDL is committed with this transaction number.
     pub ddl_xid: Option<u64>,
+    /// MySQL 8: `explicit_defaults_for_timestamp`.
+    pub explicit_timestamps: Option<bool>,
+    /// `OPTION_…` bits that are logged.
+    pub flags: Option<u32>,
+    /// MariaDB 11.2: `character_set_collations`: pairs of numbers behind their count.
+    pub charset_collations: Option<&'a [u8]>,
 }
 
 /// Bit of `sql_mode`: `"` quotes identifiers.
@@ -290,7 +296,7 @@ impl<'a> StatusVars<'a> {
         let mut vars = Self::default();
         while !c.is_empty() {
             match c.u8()? {
-                0 => c.skip(4)?,
+                0 => vars.flags = Some(c.u32_le()?),
                 1 => vars.sql_mode = Some(c.u64_le()?),
                 2 => {
                     let len = usize::from(c.u8()?);
@@ -316,7 +322,8 @@ impl<'a> StatusVars<'a> {
                     }
                 }
                 13 | 128 => c.skip(3)?,
-                16 | 19 | 20 => c.skip(1)?,
+                16 => vars.explicit_timestamps = Some(c.u8()? != 0),
+                19 | 20 => c.skip(1)?,
                 17 => vars.ddl_xid = Some(c.u64_le()?),
                 18 => vars.utf8mb4_collation = Some(c.u16_le()?),
                 129 => c.skip(8)?,

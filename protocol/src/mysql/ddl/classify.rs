@@ -9,16 +9,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::Named;
 use crate::mysql::event::{SQL_MODE_ANSI_QUOTES, SQL_MODE_NO_BACKSLASH_ESCAPES, xid_bytes};
-
-/// A table as a statement names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Named {
-    /// Database; `None`: the session's.
-    pub database: Option<String>,
-    /// Table.
-    pub table: String,
-}
 
 /// What a statement does.
 #[derive(Clone, Debug, PartialEq, Eq)]
