@@ -1,6 +1,7 @@
 //! Schemas as the row path needs them: one `TableSchema` a version of a table, columns in the
 //! order of the log. Built by the source (TABLE_MAP, Relation, catalogue), compiled by the shard.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -129,7 +130,8 @@ pub enum ColumnType {
     Uuid,
     /// MySQL YEAR.
     Year,
-    /// MySQL ENUM: labels in definition order, already UTF-8; `bytes` of the index in the image.
+    /// ENUM: labels in definition order, already UTF-8; `bytes` of the index in the image; 0 on
+    /// PostgreSQL, whose log holds the label.
     Enum {
         bytes: u8,
         #[serde(with = "labels")]
@@ -143,8 +145,75 @@ pub enum ColumnType {
     },
     /// MySQL BIT(n), PostgreSQL bit(n) and varbit(n).
     Bit { bits: u16 },
+    /// PostgreSQL text that Debezium's schemas give a name of its own.
+    NamedText { name: TextName },
+    /// PostgreSQL money: `digits` fractional digits, by the server's `lc_monetary`.
+    Money { digits: u8 },
+    /// PostgreSQL interval.
+    Interval,
+    /// hstore.
+    Hstore,
+    /// PostgreSQL point.
+    PgPoint,
+    /// PostGIS geometry, or geography: hexadecimal EWKB.
+    PgGeometry { geography: bool },
+    /// pgvector's vector, or halfvec.
+    PgVector { half: bool },
+    /// pgvector's sparsevec.
+    SparseVector,
+    /// PostgreSQL array of any number of dimensions.
+    Array {
+        /// Type of the elements.
+        element: Box<ColumnType>,
+        /// `typdelim` of the element's type.
+        delimiter: u8,
+        /// An element may be NULL: else Debezium cannot convert an array that holds one.
+        nulls: bool,
+        /// What stands for an unchanged array that is not in the log.
+        placeholder: ArrayPlaceholder,
+    },
+    /// A type that Debezium has no form for: its column is left out of records, or, with
+    /// `include_unknown_datatypes`, holds its text as bytes.
+    Unknown { name: String, form: UnknownForm },
     /// Known to exist and not decoded yet: the source's name for it.
     Unsupported { name: String },
+}
+
+/// Names of Debezium's schemas for text (`io.debezium.data.*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum TextName {
+    /// xml
+    Xml,
+    /// ltree
+    Ltree,
+    /// tsvector
+    Tsvector,
+}
+
+/// What Debezium puts in place of an unchanged array, by its type (`UnchangedToasted*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum ArrayPlaceholder {
+    /// Nothing: the conversion fails.
+    None,
+    /// The placeholder's text, alone.
+    Text,
+    /// The placeholder's bytes, alone.
+    Bytes,
+    /// The placeholder's bytes, a number each.
+    Numbers,
+    /// The placeholder's UUID of version 3, alone.
+    Uuid,
+}
+
+/// The text of a type that Debezium has no form for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum UnknownForm {
+    /// As the server prints it.
+    Text,
+    /// With its numbers spelled as Java spells doubles: box, lseg, path, polygon, line, circle.
+    Geometric,
+    /// Left out in any case: arrays that Debezium has no converter for.
+    Never,
 }
 
 /// Character sets of MySQL text. PostgreSQL text is always UTF-8 (client_encoding).

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use penstock_protocol::schema::SourceKind;
 use penstock_shards::encode::options::{
-    BinaryHandling, Connector, DecimalHandling, EncodeOptions, TimePrecision,
+    BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, HstoreHandling,
+    IntervalHandling, TimePrecision,
 };
 
 use super::section::{Section, Value};
@@ -18,6 +19,8 @@ use crate::error::{Error, Result};
 const PG_NAME_BYTES_MAX: usize = 63;
 /// What is appended to the publication's name for tables without replica identity (FACE).
 const INSERT_SUFFIX: &str = "_insert";
+/// More digits than any currency has; 64 bits hold no more.
+const MONEY_DIGITS_MAX: u64 = 18;
 /// A heartbeat more rarely than once a day is none.
 const HEARTBEAT_MS_MAX: u64 = 86_400_000;
 
@@ -29,10 +32,22 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
             &["server_id", "include_query", "bigint_unsigned_handling_mode"],
             "it is for sources of kind \"mysql\" and \"mariadb\"",
         )?,
-        SourceKind::MySql | SourceKind::MariaDb => section.refuse(
-            &["database", "slot", "publication"],
-            "it is for sources of kind \"postgres\"; choose databases with `tables`",
-        )?,
+        SourceKind::MySql | SourceKind::MariaDb => {
+            let why = "it is for sources of kind \"postgres\"";
+            section.refuse(
+                &["database", "slot", "publication"],
+                &format!("{why}; choose databases with `tables`"),
+            )?;
+            section.refuse(
+                &[
+                    "hstore_handling_mode",
+                    "interval_handling_mode",
+                    "money_fraction_digits",
+                    "include_unknown_datatypes",
+                ],
+                why,
+            )?;
+        }
     }
     let hosts = hosts(&mut section)?;
     let encode = encode(&mut section, name, kind)?;
@@ -299,6 +314,14 @@ fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<Enc
     if let Some(value) = section.take("bigint_unsigned_handling_mode") {
         options.bigint_unsigned_precise = value.choice(&[("long", false), ("precise", true)])?;
     }
+    postgres_values(section, &mut options)?;
+    if let Some(value) = section.take("event_converting_failure_handling_mode") {
+        options.converting_failure = value.choice(&[
+            ("warn", ConvertingFailure::Warn),
+            ("skip", ConvertingFailure::Skip),
+            ("fail", ConvertingFailure::Fail),
+        ])?;
+    }
     if let Some(value) = section.take("tombstones_on_delete") {
         options.tombstones_on_delete = value.boolean()?;
     }
@@ -309,9 +332,41 @@ fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<Enc
         options.topic_delimiter = topic_part(&value)?;
     }
     if let Some(value) = section.take("unavailable_value_placeholder") {
-        options.unavailable_value_placeholder = value.text()?.to_owned();
+        options.unavailable_value_placeholder = placeholder(&value)?;
     }
     Ok(options)
+}
+
+/// Forms of types that PostgreSQL alone has.
+fn postgres_values(section: &mut Section<'_>, options: &mut EncodeOptions) -> Result<()> {
+    if let Some(value) = section.take("hstore_handling_mode") {
+        options.hstore =
+            value.choice(&[("json", HstoreHandling::Json), ("map", HstoreHandling::Map)])?;
+    }
+    if let Some(value) = section.take("interval_handling_mode") {
+        options.interval = value.choice(&[
+            ("numeric", IntervalHandling::Numeric),
+            ("string", IntervalHandling::String),
+        ])?;
+    }
+    if let Some(value) = section.take("money_fraction_digits") {
+        options.money_fraction_digits = value.small(0..=MONEY_DIGITS_MAX)?;
+    }
+    if let Some(value) = section.take("include_unknown_datatypes") {
+        options.include_unknown_datatypes = value.boolean()?;
+    }
+    Ok(())
+}
+
+/// Text, or `hex:` and pairs of hexadecimal digits.
+fn placeholder(value: &Value<'_>) -> Result<String> {
+    let text = value.text()?;
+    if let Some(hex) = text.strip_prefix("hex:")
+        && !(hex.len().is_multiple_of(2) && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        return Err(value.bad("must have pairs of hexadecimal digits behind \"hex:\""));
+    }
+    Ok(text.to_owned())
 }
 
 fn time_precision(value: &Value<'_>, kind: SourceKind) -> Result<TimePrecision> {

@@ -114,7 +114,7 @@ fn kind(ty: &ColumnType) -> Kind {
         ColumnType::Double => Kind::Double,
         ColumnType::Decimal { scale, .. } => Kind::Decimal { scale: *scale },
         ColumnType::DecimalVariable => Kind::DecimalVariable,
-        ColumnType::Text { .. } => Kind::Text,
+        ColumnType::Text { .. } | ColumnType::NamedText { .. } => Kind::Text,
         ColumnType::Bytes { .. } => Kind::Bytes,
         ColumnType::Date => Kind::Date,
         ColumnType::Time { .. } => Kind::Time,
@@ -127,7 +127,16 @@ fn kind(ty: &ColumnType) -> Kind {
         ColumnType::Year
         | ColumnType::Enum { .. }
         | ColumnType::Set { .. }
-        | ColumnType::Unsupported { .. } => Kind::Unsupported,
+        | ColumnType::Unsupported { .. }
+        | ColumnType::Money { .. }
+        | ColumnType::Interval
+        | ColumnType::Hstore
+        | ColumnType::PgPoint
+        | ColumnType::PgGeometry { .. }
+        | ColumnType::PgVector { .. }
+        | ColumnType::SparseVector
+        | ColumnType::Array { .. }
+        | ColumnType::Unknown { .. } => Kind::Unsupported,
     }
 }
 

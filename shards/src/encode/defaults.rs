@@ -75,6 +75,16 @@ fn mysql<V: RowVisitor>(ty: &ColumnType, text: &str, v: &mut V) -> Option<()> {
         | ColumnType::Json { .. }
         | ColumnType::Uuid
         | ColumnType::DecimalVariable
+        | ColumnType::NamedText { .. }
+        | ColumnType::Money { .. }
+        | ColumnType::Interval
+        | ColumnType::Hstore
+        | ColumnType::PgPoint
+        | ColumnType::PgGeometry { .. }
+        | ColumnType::PgVector { .. }
+        | ColumnType::SparseVector
+        | ColumnType::Array { .. }
+        | ColumnType::Unknown { .. }
         | ColumnType::Unsupported { .. } => return None,
     }
     Some(())

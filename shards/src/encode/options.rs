@@ -17,13 +17,23 @@ pub struct EncodeOptions {
     pub binary: BinaryHandling,
     /// `bigint_unsigned_handling_mode` = precise.
     pub bigint_unsigned_precise: bool,
+    /// `hstore_handling_mode`.
+    pub hstore: HstoreHandling,
+    /// `interval_handling_mode`.
+    pub interval: IntervalHandling,
+    /// `money_fraction_digits`.
+    pub money_fraction_digits: u8,
+    /// `include_unknown_datatypes`.
+    pub include_unknown_datatypes: bool,
+    /// `event_converting_failure_handling_mode`.
+    pub converting_failure: ConvertingFailure,
     /// `tombstones_on_delete`.
     pub tombstones_on_delete: bool,
     /// `skipped_operations`, as op letters; default `t`.
     pub skipped_operations: Vec<u8>,
     /// `replace_null_with_default` of the sink.
     pub replace_null_with_default: bool,
-    /// `unavailable_value_placeholder`.
+    /// `unavailable_value_placeholder`; bytes if it begins with `hex:`.
     pub unavailable_value_placeholder: String,
     /// MySQL ZeroDateFallback and so on come with the next issues.
     pub connector: Connector,
@@ -83,6 +93,38 @@ pub enum BinaryHandling {
     Hex,
 }
 
+/// `hstore_handling_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HstoreHandling {
+    /// json: an object as text.
+    #[default]
+    Json,
+    /// map: an object.
+    Map,
+}
+
+/// `interval_handling_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IntervalHandling {
+    /// numeric: microseconds, a month being 30.4375 days.
+    #[default]
+    Numeric,
+    /// string: ISO 8601.
+    String,
+}
+
+/// `event_converting_failure_handling_mode`: what becomes of a value that a record cannot tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConvertingFailure {
+    /// warn: the field is null, and that is logged.
+    #[default]
+    Warn,
+    /// skip: the field is null.
+    Skip,
+    /// fail: the row is an error of its table.
+    Fail,
+}
+
 impl EncodeOptions {
     /// Debezium's defaults for a pipeline of this name.
     pub fn new(name: impl Into<String>, connector: Connector) -> Self {
@@ -93,6 +135,11 @@ impl EncodeOptions {
             decimal: DecimalHandling::default(),
             binary: BinaryHandling::default(),
             bigint_unsigned_precise: false,
+            hstore: HstoreHandling::default(),
+            interval: IntervalHandling::default(),
+            money_fraction_digits: 2,
+            include_unknown_datatypes: false,
+            converting_failure: ConvertingFailure::default(),
             tombstones_on_delete: true,
             skipped_operations: vec![b't'],
             replace_null_with_default: true,

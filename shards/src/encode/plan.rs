@@ -310,9 +310,18 @@ fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
         },
         ColumnType::Text { charset: Charset::Utf8, .. } => Format::Text(High::Utf8),
         ColumnType::Text { charset: Charset::Latin1, .. } => Format::Text(High::Latin1),
-        ColumnType::Text { charset: Charset::Other(_), .. } | ColumnType::Unsupported { .. } => {
-            Format::Unsupported
-        }
+        ColumnType::NamedText { .. } => Format::Text(High::Utf8),
+        ColumnType::Text { charset: Charset::Other(_), .. }
+        | ColumnType::Unsupported { .. }
+        | ColumnType::Money { .. }
+        | ColumnType::Interval
+        | ColumnType::Hstore
+        | ColumnType::PgPoint
+        | ColumnType::PgGeometry { .. }
+        | ColumnType::PgVector { .. }
+        | ColumnType::SparseVector
+        | ColumnType::Array { .. }
+        | ColumnType::Unknown { .. } => Format::Unsupported,
         ColumnType::Bytes { .. } => Format::Bytes(binary),
         ColumnType::Date if mode == TimePrecision::IsoString => Format::IsoDate,
         ColumnType::Date => Format::Days,
