@@ -228,6 +228,8 @@ fn kind_code(kind: FrameKind) -> u8 {
         FrameKind::Delete => 2,
         FrameKind::Truncate => 3,
         FrameKind::SnapshotRow => 4,
+        // Annex records stay in memory: no record of the store has this code.
+        FrameKind::Annex => u8::MAX,
     }
 }
 

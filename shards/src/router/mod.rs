@@ -14,6 +14,7 @@
 //! ring is full. When the connection is lost: `interrupted`, reconnect at the last position that
 //! was given to the router, go on.
 
+mod annexes;
 mod error;
 mod held;
 mod open;
@@ -28,6 +29,7 @@ use penstock_protocol::frame::{FrameHead, TableId};
 use penstock_protocol::position::{Gtid, Position, PositionDelta};
 use penstock_protocol::schema::{TableName, TableSchema};
 
+use crate::annex::{ANNEX_KINDS, AnnexKind};
 use crate::bucket::BucketMap;
 use crate::bugs::{Bug, Bugs};
 use crate::hop::{
@@ -38,6 +40,7 @@ use crate::segment::{Segment, Shelf};
 use crate::seq::{PointId, Seq, ShardId};
 use crate::spill::{SpillId, SpillStore};
 
+use annexes::Beside;
 pub use error::RouterError;
 use held::Held;
 use open::OpenBatches;
@@ -69,6 +72,8 @@ pub enum RouterOutput {
 /// The router of a pipeline. Pure: it waits for nothing (but its spill store may touch a disk).
 pub struct Router {
     map: BucketMap,
+    /// By `AnnexKind`: who owns its pseudo-table.
+    annex_owners: [ShardId; ANNEX_KINDS],
     limits: Limits,
     bugs: Bugs,
     spill: Box<dyn SpillStore>,
@@ -141,6 +146,7 @@ impl Router {
     ) -> Self {
         Self {
             open: OpenBatches::new(map.shards()),
+            annex_owners: AnnexKind::ALL.map(|kind| map.owner(&kind.name())),
             map,
             limits,
             bugs,
@@ -204,7 +210,8 @@ impl Router {
     pub fn handle_schema(&mut self, schema: Arc<TableSchema>) {
         let held = self.is_held() && !self.bugs.has(Bug::SchemaOvertakesHeld);
         if held {
-            self.held.schemas.push((self.held.frames(), Arc::clone(&schema)));
+            let beside = Beside::Schema(Arc::clone(&schema));
+            self.held.beside.push((self.held.frames(), beside));
             self.note_schema(schema);
         } else {
             self.send_schema(schema);
@@ -291,8 +298,7 @@ impl Router {
             let FrameHead { offset, len, .. } = head;
             return Err(RouterError::FrameOutsideSegment { offset, len });
         }
-        let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
-        match group.mode {
+        match self.group.as_ref().ok_or(RouterError::NoGroup)?.mode {
             Mode::Held => {
                 let bound = match self.bugs.has(Bug::GroupUnbounded) {
                     true => usize::MAX,
@@ -305,21 +311,31 @@ impl Router {
                 if !self.streamed.take(&head)? {
                     return Ok(());
                 }
-                let head_of = || {
-                    self.last.0 += 1;
-                    let (origin, seq) = (group.origin.clone(), self.last);
-                    Arc::new(TxnHead { seq, commit_us: group.commit_us, origin })
-                };
-                let txn = self.streamed.head.get_or_insert_with(head_of);
+                if self.streamed.head.is_none() {
+                    self.streaming_head();
+                }
+                let Some(txn) = &self.streamed.head else { return Err(RouterError::NoGroup) };
                 let through = match self.bugs.has(Bug::PunctuateInTransaction) {
                     true => self.last,
                     false => self.whole,
                 };
                 let max = self.limits.frames_per_batch;
-                self.open.push(owner, segment, head, txn, through, max, &mut self.out);
+                self.open.push(owner, segment, head, txn, None, through, max, &mut self.out);
             }
         }
         Ok(())
+    }
+
+    /// Head of the open streaming group, made with its `Seq` when its first frame leaves.
+    fn streaming_head(&mut self) -> Arc<TxnHead> {
+        if let Some(head) = &self.streamed.head {
+            return Arc::clone(head);
+        }
+        let group = self.group.as_ref().expect("invariant: called inside a group alone");
+        self.last.0 += 1;
+        let (origin, seq) = (group.origin.clone(), self.last);
+        let head = Arc::new(TxnHead { seq, commit_us: group.commit_us, origin, id: None });
+        self.streamed.head.insert(head).clone()
     }
 
     /// SAVEPOINT in a held group. A name that is set again moves. Names compare without ASCII
@@ -376,38 +392,55 @@ impl Router {
 
     /// Routes a held group whose end was COMMIT.
     fn route_held(&mut self, group: Group, held: &Held) {
-        if held.frames() == 0 {
-            held.schemas.iter().for_each(|(_, schema)| self.send_schema(Arc::clone(schema)));
+        let schemas_alone = held.beside.iter().all(|(_, b)| matches!(b, Beside::Schema(_)));
+        if held.frames() == 0 && schemas_alone {
+            for (_, beside) in &held.beside {
+                if let Beside::Schema(schema) = beside {
+                    self.send_schema(Arc::clone(schema));
+                }
+            }
             return;
         }
         self.last.0 += 1;
         let Group { origin, commit_us, .. } = group;
-        let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin });
+        let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin, id: None });
         if held.is_spilled() {
             let owners = self.owners_of(held.tables());
-            let schema = |(before, schema): &(u64, Arc<TableSchema>)| {
-                (*before, self.map.owner(&schema.name), Arc::clone(schema))
+            let owned = |(before, beside): &(u64, Beside)| {
+                let owner = match beside {
+                    Beside::Schema(schema) => self.map.owner(&schema.name),
+                    Beside::Annex(annex) => self.annex_owner(annex),
+                };
+                (*before, owner, beside.clone())
             };
-            let schemas = held.schemas.iter().map(schema).collect();
+            let beside = held.beside.iter().map(owned).collect();
             let (spill, bytes) = (held.spill_id(), held.spilled_bytes());
             let (shards, limits) = (self.map.shards(), self.limits);
-            let replay = Replay::new(spill, bytes, txn, owners, schemas, shards, limits);
+            let replay = Replay::new(spill, bytes, txn, owners, beside, shards, limits);
             self.queue_replay(replay);
             return;
         }
-        let mut schemas = held.schemas.iter().peekable();
+        let mut beside = held.beside.iter().peekable();
         for (n, (segment, head)) in held.memory().enumerate() {
-            while let Some((_, schema)) = schemas.next_if(|(at, _)| *at <= n as u64) {
-                self.send_schema(Arc::clone(schema));
+            while let Some((_, beside)) = beside.next_if(|(at, _)| *at <= n as u64) {
+                self.route_beside(beside, &txn);
             }
             let Some(table) = &self.tables[head.table.0 as usize] else { continue };
             if self.stopped.contains(&head.table) {
                 continue;
             }
             let max = self.limits.frames_per_batch;
-            self.open.push(table.owner, segment, *head, &txn, self.whole, max, &mut self.out);
+            let (whole, out) = (self.whole, &mut self.out);
+            self.open.push(table.owner, segment, *head, &txn, None, whole, max, out);
         }
-        schemas.for_each(|(_, schema)| self.send_schema(Arc::clone(schema)));
+        beside.for_each(|(_, beside)| self.route_beside(beside, &txn));
+    }
+
+    fn route_beside(&mut self, beside: &Beside, txn: &Arc<TxnHead>) {
+        match beside {
+            Beside::Schema(schema) => self.send_schema(Arc::clone(schema)),
+            Beside::Annex(annex) => self.push_annex(annex, txn),
+        }
     }
 
     /// By the index that spill records use; `None`: the table has stopped.
@@ -435,13 +468,14 @@ impl Router {
         if self.bugs.has(Bug::RolledBackRouted) {
             return self.commit(delta);
         }
-        self.drop_group()?;
+        self.drop_group(true)?;
         self.point.add(delta);
         Ok(())
     }
 
-    /// Drops the frames of the open group and sends its schemas.
-    fn drop_group(&mut self) -> Result<(), RouterError> {
+    /// Drops the frames of the open group and sends its schemas. `annexes`: also its records beside
+    /// rows, which no rollback takes back (a group that is read again gives them again).
+    fn drop_group(&mut self, annexes: bool) -> Result<(), RouterError> {
         match self.group.as_ref().ok_or(RouterError::NoGroup)?.mode {
             Mode::Streaming if self.streamed.head.is_some() => {
                 return Err(RouterError::GroupStreams);
@@ -449,7 +483,7 @@ impl Router {
             Mode::Streaming => {}
             Mode::Held => {
                 self.held.forget(self.spill.as_mut())?;
-                self.leave_held();
+                self.leave_held(annexes);
             }
         }
         self.group = None;
@@ -457,11 +491,19 @@ impl Router {
     }
 
     /// The held group's frames are gone elsewhere; its schemas hold.
-    fn leave_held(&mut self) {
-        let schemas = std::mem::take(&mut self.held.schemas);
+    fn leave_held(&mut self, annexes: bool) {
+        let beside = std::mem::take(&mut self.held.beside);
         self.held.reset();
-        self.group = None;
-        schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+        let group = self.group.take();
+        for (_, beside) in beside {
+            match (beside, &group) {
+                (Beside::Schema(schema), _) => self.send_schema(schema),
+                (Beside::Annex(annex), Some(group)) if annexes => {
+                    self.annex_alone(&annex, group.origin.clone(), group.commit_us);
+                }
+                (Beside::Annex(_), _) => {}
+            }
+        }
     }
 
     /// XA PREPARE: the open group waits, over restarts if need be, until its end comes under
@@ -485,7 +527,7 @@ impl Router {
             frames: held.frames(),
             tables: tables.map(schema).collect(),
         };
-        self.leave_held();
+        self.leave_held(true);
         self.unsynced.push(parked.spill);
         if !self.bugs.has(Bug::ParkedUnlisted) {
             self.point.parked.push(ParkedChange::Parked(Arc::new(parked.clone())));
@@ -520,7 +562,7 @@ impl Router {
                 }
             }
             self.last.0 += 1;
-            let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin });
+            let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin, id: None });
             let tables: Vec<TableId> = group.tables.iter().map(|schema| schema.table).collect();
             let owners = self.owners_of(&tables);
             let (shards, limits) = (self.map.shards(), self.limits);
@@ -586,7 +628,7 @@ impl Router {
     /// it again), its schemas hold; a streaming one waits for its rest.
     pub fn interrupted(&mut self) -> Result<(), RouterError> {
         if self.is_held() {
-            return self.drop_group();
+            return self.drop_group(false);
         }
         if let Some(group) = self.group.take()
             && self.streamed.head.is_some()

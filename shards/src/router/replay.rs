@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, TableId};
-use penstock_protocol::schema::TableSchema;
 
 use crate::hop::{ParkedGroup, ShardInput, TxnHead};
 use crate::limits::{Limits, SEGMENT_SLACK};
+use crate::router::annexes::Beside;
 use crate::router::held::through_of;
 use crate::router::open::OpenBatches;
 use crate::router::{Out, RouterOutput};
@@ -18,8 +18,8 @@ use crate::segment::{Segment, SegmentHome, Shelf};
 use crate::seq::ShardId;
 use crate::spill::{Record, SpillError, SpillId, SpillStore, read_record};
 
-/// (frames before it, who owns it, schema), in order.
-pub(super) type Schemas = VecDeque<(u64, ShardId, Arc<TableSchema>)>;
+/// (frames before it, who owns it, schema or annex record), in order.
+pub(super) type Besides = VecDeque<(u64, ShardId, Beside)>;
 
 pub(super) struct Replay {
     spill: SpillId,
@@ -30,7 +30,7 @@ pub(super) struct Replay {
     txn: Arc<TxnHead>,
     /// By the index that records use; `None`: the table has stopped.
     owners: Vec<Option<(TableId, ShardId)>>,
-    schemas: Schemas,
+    beside: Besides,
     shards: u16,
     limits: Limits,
     /// The store's bytes are of no use once read.
@@ -44,12 +44,12 @@ impl Replay {
         bytes: u64,
         txn: Arc<TxnHead>,
         owners: Vec<Option<(TableId, ShardId)>>,
-        schemas: Schemas,
+        beside: Besides,
         shards: u16,
         limits: Limits,
     ) -> Self {
         let (offset, frames, ready, remove) = (0, 0, VecDeque::new(), true);
-        Self { spill, bytes, offset, frames, txn, owners, schemas, shards, limits, remove, ready }
+        Self { spill, bytes, offset, frames, txn, owners, beside, shards, limits, remove, ready }
     }
 
     /// A parked group: its bytes stay until a checkpoint no longer lists it.
@@ -85,9 +85,11 @@ impl Replay {
             self.read_piece(store, shelf)?;
         }
         if self.ready.is_empty() {
-            while let Some((_, owner, schema)) = self.schemas.pop_front() {
-                self.push_schema(owner, schema);
+            let mut open = OpenBatches::new(self.shards);
+            while let Some((_, owner, beside)) = self.beside.pop_front() {
+                self.push_beside(&mut open, owner, beside);
             }
+            open.seal_all(through_of(&self.txn), &mut self.ready);
         }
         match self.ready.pop_front() {
             Some(Out::Ready(output)) => Ok(Some(output)),
@@ -162,23 +164,31 @@ impl Replay {
         let mut open = OpenBatches::new(self.shards);
         let through = through_of(&self.txn);
         for mut head in heads {
-            while self.schemas.front().is_some_and(|(before, ..)| *before <= self.frames) {
-                let Some((_, owner, schema)) = self.schemas.pop_front() else { break };
-                open.seal(owner, through, &mut self.ready);
-                self.push_schema(owner, schema);
+            while self.beside.front().is_some_and(|(before, ..)| *before <= self.frames) {
+                let Some((_, owner, beside)) = self.beside.pop_front() else { break };
+                self.push_beside(&mut open, owner, beside);
             }
             self.frames += 1;
             let Some((table, owner)) = self.owners[head.table.0 as usize] else { continue };
             head.table = table;
             let (txn, out) = (&self.txn, &mut self.ready);
-            open.push(owner, segment, head, txn, through, self.limits.frames_per_batch, out);
+            open.push(owner, segment, head, txn, None, through, self.limits.frames_per_batch, out);
         }
         open.seal_all(through, &mut self.ready);
     }
 
-    fn push_schema(&mut self, owner: ShardId, schema: Arc<TableSchema>) {
-        let input = ShardInput::Schema(schema);
-        self.ready.push_back(Out::Ready(RouterOutput::ToShard(owner, input)));
+    fn push_beside(&mut self, open: &mut OpenBatches, owner: ShardId, beside: Beside) {
+        let (through, max) = (through_of(&self.txn), self.limits.frames_per_batch);
+        match beside {
+            Beside::Schema(schema) => {
+                open.seal(owner, through, &mut self.ready);
+                let input = ShardInput::Schema(schema);
+                self.ready.push_back(Out::Ready(RouterOutput::ToShard(owner, input)));
+            }
+            Beside::Annex(annex) => {
+                open.push_annex(owner, &annex, &self.txn, None, through, max, &mut self.ready);
+            }
+        }
     }
 }
 

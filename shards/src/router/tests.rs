@@ -50,6 +50,8 @@ impl SpillStore for Spill {
     }
 }
 
+mod annexes;
+
 fn table_name(table: u32) -> TableName {
     TableName { database: "db".into(), schema: String::new(), table: format!("t{table}") }
 }

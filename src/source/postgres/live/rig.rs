@@ -290,6 +290,7 @@ fn take(batch: &FrameBatch, seen: &mut Seen) {
             FrameKind::Update => ('u', last_tuple(body)),
             FrameKind::Delete => ('d', last_tuple(body)),
             FrameKind::Truncate => ('t', String::new()),
+            FrameKind::Annex => continue,
         };
         let table = name(&seen.schemas, head.table);
         seen.events.push(Event { op, table, cells, marker: head.marker, seq });
