@@ -110,6 +110,8 @@ pub struct CommitPoint {
     pub stops: Vec<TableStop>,
     /// True at the end of the first snapshot: from here on a restart streams.
     pub snapshot_done: bool,
+    /// Version of the schema history that holds at the position; 0: none is kept.
+    pub schema_version: u64,
 }
 
 /// What happened to a parked (prepared) transaction.

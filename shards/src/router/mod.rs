@@ -96,6 +96,8 @@ pub struct Router {
     open: OpenBatches,
     out: VecDeque<Out>,
     point: NextPoint,
+    /// Version of the schema history behind the open group.
+    schema_version: u64,
     txns_since_flush: usize,
     /// Inside the first snapshot: no point, because a restart begins it anew.
     snapshot: bool,
@@ -125,6 +127,8 @@ enum Mode {
     Held,
 }
 
+// A queue of some dozens: a box for each batch would cost more than the room.
+#[allow(clippy::large_enum_variant)]
 enum Out {
     Ready(RouterOutput),
     Replay(Box<Replay>),
@@ -162,7 +166,8 @@ impl Router {
             held: Held::default(),
             stopped: BTreeSet::new(),
             out: VecDeque::new(),
-            point: NextPoint::new(PointId(1)),
+            point: NextPoint::new(PointId(1), 0),
+            schema_version: 0,
             txns_since_flush: 0,
             snapshot: false,
             parked: BTreeMap::new(),
@@ -204,6 +209,25 @@ impl Router {
         self.point.delta = None;
         self.point.blind = false;
         self.point.dirty = true;
+        self.point.schema_version = self.schema_version;
+    }
+
+    /// The schema history has this version from the end of the open group on, or from the next
+    /// move of the position: its records are durable already (invariant 7).
+    pub fn handle_schema_version(&mut self, version: u64) {
+        self.schema_version = version;
+    }
+
+    /// At start: the version that the checkpoint has.
+    pub fn restore_schema_version(&mut self, version: u64) {
+        self.schema_version = version;
+        self.point.schema_version = version;
+    }
+
+    /// A whole group, or nothing of one, is behind us.
+    fn moved(&mut self, delta: PositionDelta) {
+        self.point.add(delta);
+        self.point.schema_version = self.schema_version;
     }
 
     /// A new version of a table, in order with its frames. The shard of the table's name owns it.
@@ -382,7 +406,7 @@ impl Router {
             }
         }
         self.whole = self.last;
-        self.point.add(delta);
+        self.moved(delta);
         self.txns_since_flush += 1;
         if self.txns_since_flush >= self.limits.txns_per_flush {
             self.flush()?;
@@ -469,7 +493,7 @@ impl Router {
             return self.commit(delta);
         }
         self.drop_group(true)?;
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -535,7 +559,7 @@ impl Router {
         if let Some(old) = self.parked.insert(parked.xid.clone(), parked) {
             self.removable.push_back((self.point.id, old.spill));
         }
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -548,7 +572,7 @@ impl Router {
         delta: PositionDelta,
     ) -> Result<(), RouterError> {
         if self.bugs.has(Bug::XaRoutedAtPrepare) {
-            self.point.add(delta);
+            self.moved(delta);
             return Ok(());
         }
         let group = self.release(xid)?;
@@ -569,7 +593,7 @@ impl Router {
             self.queue_replay(Replay::of_parked(&group, txn, owners, shards, limits));
             self.whole = self.last;
         }
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -582,7 +606,7 @@ impl Router {
         if !self.bugs.has(Bug::XaRoutedAtPrepare) {
             self.release(xid)?;
         }
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -609,7 +633,7 @@ impl Router {
 
     /// A keepalive, a filtered transaction, a rotate: the position moves without a row.
     pub fn advance(&mut self, delta: PositionDelta) {
-        self.point.add(delta);
+        self.moved(delta);
     }
 
     /// The first snapshot is whole: from the next point on a restart streams. No group may be
@@ -620,7 +644,7 @@ impl Router {
         }
         self.snapshot = false;
         self.point.snapshot_done = true;
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -655,11 +679,21 @@ impl Router {
         };
         self.open.punctuate(through, idle_too, &mut self.out);
         if self.point.dirty && !self.point.blind && !self.snapshot {
-            let next = NextPoint::new(PointId(self.point.id.0 + 1));
+            let next = NextPoint::new(PointId(self.point.id.0 + 1), self.point.schema_version);
             let done = std::mem::replace(&mut self.point, next);
-            let NextPoint { id: point, base, delta, parked, stops, snapshot_done, .. } = done;
+            let NextPoint { id: point, base, delta, parked, stops, .. } = done;
+            let NextPoint { snapshot_done, schema_version, .. } = done;
             let seq = self.whole;
-            let point = CommitPoint { point, seq, base, delta, parked, stops, snapshot_done };
+            let point = CommitPoint {
+                point,
+                seq,
+                base,
+                delta,
+                parked,
+                stops,
+                snapshot_done,
+                schema_version,
+            };
             self.out.push_back(Out::Ready(RouterOutput::Point(point)));
         }
         Ok(())

@@ -83,6 +83,8 @@ fn reader() -> Reader {
             stop,
             progress: ProgressSink::none(),
             stopped: BTreeSet::new(),
+            schema_version: 0,
+            history: None,
             rings: Vec::new(),
             notices,
         },

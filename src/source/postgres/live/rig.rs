@@ -153,6 +153,8 @@ impl Rig {
                 stop: stopped,
                 progress: ProgressSink::none(),
                 stopped: std::collections::BTreeSet::new(),
+                schema_version: 0,
+                history: None,
                 rings: vec![into_ring],
                 notices,
             };
@@ -353,14 +355,14 @@ async fn coordinate(
             }
             Notice::EndOfStream => {
                 let position = seen.lock().expect("unpoisoned").position.clone();
-                flushed.set(Flushed { position, point: last, last: true });
+                flushed.set(Flushed { position, point: last, schema_version: 0, last: true });
                 return;
             }
             _ => {}
         }
         if !switches.undurable.load(Ordering::SeqCst) {
             let position = seen.lock().expect("unpoisoned").position.clone();
-            flushed.set(Flushed { position, point: last, last: false });
+            flushed.set(Flushed { position, point: last, schema_version: 0, last: false });
         }
     }
 }
