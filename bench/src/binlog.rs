@@ -150,7 +150,6 @@ pub fn load(kind: FrameKind, rows: usize) -> Load {
                 thread: Some(17),
                 query: None,
             },
-            id: None,
         }));
         let format = match kind {
             FrameKind::Update => 31,

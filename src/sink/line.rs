@@ -99,12 +99,8 @@ pub fn append(
         Some(span) => out.extend_from_slice(batch.bytes(span)),
         None => out.extend_from_slice(b"null"),
     }
-    match headers {
-        Some(headers) if event.has_context_headers() => {
-            append_headers(out, batch, event.key_change, headers);
-        }
-        Some(_) => out.extend_from_slice(b",\"headers\":{}"),
-        None => {}
+    if let Some(headers) = headers {
+        append_headers(out, batch, event.key_change, headers);
     }
     out.extend_from_slice(b"}\n");
 }

@@ -1,6 +1,5 @@
 //! Golden tests: bytes captured from real servers → exact envelopes.
 
-mod annex;
 mod binlog;
 mod mysql;
 mod options;
