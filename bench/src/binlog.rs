@@ -150,6 +150,7 @@ pub fn load(kind: FrameKind, rows: usize) -> Load {
                 thread: Some(17),
                 query: None,
             },
+            id: None,
         }));
         let format = match kind {
             FrameKind::Update => 31,

@@ -133,7 +133,7 @@ pub fn load(kind: FrameKind, rows: usize, old: Old) -> Load {
             last_commit_lsn: 0x1_6000_0000 + 24_000 * (number - 1),
         };
         let commit_us = 1_795_555_555_000_000 + number.cast_signed() * 37;
-        txns.push(Arc::new(TxnHead { seq: Seq(number), commit_us, origin }));
+        txns.push(Arc::new(TxnHead { seq: Seq(number), commit_us, origin, id: None }));
         for row in 0..rows {
             total += 1;
             let new = cells(&mut random, 1_000_000 + total);

@@ -22,6 +22,9 @@ pub enum FrameKind {
     Truncate,
     /// One row read by a snapshot query: a MySQL binary-protocol row, or a PostgreSQL DataRow body.
     SnapshotRow,
+    /// No row: a record that stands beside rows. `table` says which kind, `offset` is its number
+    /// among those of its batch, and there is no body.
+    Annex,
 }
 
 /// Where a snapshot row stands; `source.snapshot` in the envelope.

@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use penstock_protocol::frame::TableId;
 
+use crate::annex::AnnexKind;
 use crate::limits::BATCH_BYTES_MAX;
 use crate::seq::{BatchId, Epoch, LaneId, Seq, ShardId};
 
@@ -33,6 +34,8 @@ pub enum Op {
     Truncate = b't',
     /// A tombstone: key and null.
     Tombstone = 0,
+    /// No row: `annex::AnnexKind::of(event.table)` says what.
+    Annex = 1,
 }
 
 /// The extra header that a primary-key change puts on its events.
@@ -65,6 +68,14 @@ pub struct EventRef {
     pub ordinal: u32,
     /// The table.
     pub table: TableId,
+}
+
+impl EventRef {
+    /// Debezium's extended headers (`__debezium.context.…`) stand on it: on rows, their tombstones
+    /// and schema changes, not on the other records beside rows.
+    pub fn has_context_headers(&self) -> bool {
+        self.op != Op::Annex || AnnexKind::of(self.table).is_some_and(AnnexKind::has_headers)
+    }
 }
 
 /// A batch that is being filled, then sealed.

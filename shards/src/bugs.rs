@@ -34,8 +34,6 @@ pub enum Bug {
     SpillOvertaken,
     GroupUnbounded,
     SnapshotCheckpointed,
-    AbortedPartRouted,
-    PartSchemasFirst,
     // coordinator
     OneSinkCounts,
     FlushedAtWatermark,

@@ -39,6 +39,8 @@ pub struct Commit {
     pub parked: Vec<ParkedGroup>,
     /// The first snapshot is whole.
     pub snapshot_done: bool,
+    /// Version of the schema history at `position`; 0: none.
+    pub schema_version: u64,
 }
 
 /// The coordinator of a pipeline.
@@ -58,6 +60,7 @@ pub struct Coordinator {
     reader_stops: Vec<TableStop>,
     parked: BTreeMap<Vec<u8>, ParkedGroup>,
     snapshot_done: bool,
+    schema_version: u64,
     /// A commit was polled and is not durable yet, oldest first.
     saving: VecDeque<(PointId, Option<Position>)>,
     committed: PointId,
@@ -71,6 +74,7 @@ struct Point {
     parked: Vec<ParkedChange>,
     stops: Vec<TableStop>,
     snapshot_done: bool,
+    schema_version: u64,
 }
 
 /// How far one watermark has folded the points.
@@ -110,6 +114,7 @@ impl Coordinator {
             reader_stops: Vec::new(),
             parked: start.parked.into_iter().map(|group| (group.xid.clone(), group)).collect(),
             snapshot_done: start.snapshot_done,
+            schema_version: start.schema_version,
             saving: VecDeque::new(),
             committed: PointId(0),
             flushed: start.position,
@@ -128,6 +133,7 @@ impl Coordinator {
             moved.add(delta);
         }
         let CommitPoint { point: id, seq, parked, stops, snapshot_done, .. } = point;
+        let schema_version = point.schema_version;
         let full = self.points.len() >= self.points_max && !self.bugs.has(Bug::PointsUnbounded);
         match self.points.back_mut() {
             // A full queue grows coarser, never wrong: the last point now ends where the new one
@@ -142,8 +148,17 @@ impl Coordinator {
                 last.parked.extend(parked);
                 last.stops.extend(stops);
                 last.snapshot_done |= snapshot_done;
+                last.schema_version = schema_version;
             }
-            _ => self.points.push_back(Point { id, seq, moved, parked, stops, snapshot_done }),
+            _ => self.points.push_back(Point {
+                id,
+                seq,
+                moved,
+                parked,
+                stops,
+                snapshot_done,
+                schema_version,
+            }),
         }
     }
 
@@ -199,6 +214,7 @@ impl Coordinator {
             stopped_tables: self.reader_stops.iter().chain(of_shards).cloned().collect(),
             parked: self.parked.values().cloned().collect(),
             snapshot_done: self.snapshot_done,
+            schema_version: self.schema_version,
         };
         if self.bugs.has(Bug::FlushedAtWatermark) {
             self.flushed.clone_from(&position);
@@ -222,6 +238,7 @@ impl Coordinator {
                     continue;
                 }
                 self.snapshot_done |= point.snapshot_done;
+                self.schema_version = point.schema_version;
                 match self.bugs.has(Bug::ReaderStopBySeq) {
                     true => self.stops.extend_from_slice(&point.stops),
                     false => self.reader_stops.extend_from_slice(&point.stops),
@@ -276,6 +293,8 @@ pub struct CoordinatorStart {
     pub parked: Vec<ParkedGroup>,
     /// Its first snapshot is whole.
     pub snapshot_done: bool,
+    /// Its version of the schema history.
+    pub schema_version: u64,
 }
 
 #[cfg(test)]
@@ -290,7 +309,7 @@ mod tests {
 
     fn start(lsn: u64) -> CoordinatorStart {
         let position = Some(position(lsn));
-        CoordinatorStart { position, parked: Vec::new(), snapshot_done: true }
+        CoordinatorStart { position, parked: Vec::new(), snapshot_done: true, schema_version: 0 }
     }
 
     fn position(lsn: u64) -> Position {
@@ -307,6 +326,7 @@ mod tests {
             parked: Vec::new(),
             stops: Vec::new(),
             snapshot_done: false,
+            schema_version: 0,
         }
     }
 
@@ -317,6 +337,22 @@ mod tests {
     fn stop(seq: u64) -> TableStop {
         let name = TableName { database: "d".into(), schema: String::new(), table: "t".into() };
         TableStop { table: TableId(0), name, seq: Seq(seq), position: 1, reason: "r".into() }
+    }
+
+    #[test]
+    fn l23_a_commit_has_the_schema_version_of_its_position() {
+        // Goal: a version that lies beyond the watermark is in no checkpoint, also when points are
+        // merged; method: three points, two of one `Seq`, the watermark between them.
+        let mut coordinator = Coordinator::new(1, 1, start(10)).unwrap();
+        let at =
+            |id, seq, schema_version| CommitPoint { schema_version, ..point(id, seq, 20 + id) };
+        coordinator.handle_point(at(1, 0, 2));
+        coordinator.handle_point(at(2, 0, 3));
+        coordinator.handle_point(at(3, 1, 4));
+        let commit = coordinator.poll_commit().unwrap().unwrap();
+        assert_eq!((commit.schema_version, commit.position), (3, Some(position(22))));
+        coordinator.handle_progress(progress(0, 0, 1));
+        assert_eq!(coordinator.poll_commit().unwrap().unwrap().schema_version, 4);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use penstock_protocol::position::{Position, PositionDelta};
 use penstock_protocol::schema::{TableName, TableSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::annex::{Annex, Order};
 use crate::batch::SealedBatch;
 use crate::segment::Segment;
 use crate::seq::{BatchId, PointId, Seq, ShardId, SinkId};
@@ -21,6 +22,9 @@ pub struct TxnHead {
     pub commit_us: i64,
     /// What only one kind of source says.
     pub origin: TxnOrigin,
+    /// With `provide_transaction_metadata`, but for snapshots: its `id` (PostgreSQL: the part
+    /// before the colon). Without: none, and `transaction` is null.
+    pub id: Option<Arc<str>>,
 }
 
 /// The parts of the source block that are the transaction's.
@@ -70,6 +74,11 @@ pub struct FrameBatch {
     pub txns: Vec<Arc<TxnHead>>,
     /// Frames in log order.
     pub frames: Vec<Frame>,
+    /// Records beside rows, in order: frames of the kind `Annex` point at them by `offset`.
+    pub annexes: Vec<Arc<Annex>>,
+    /// With `provide_transaction_metadata`, one for each frame: numbers of its first event, zero
+    /// where it has none. Else empty.
+    pub orders: Vec<Order>,
     /// Punctuation; also sent to idle shards.
     pub through: Seq,
 }
@@ -101,6 +110,8 @@ pub struct CommitPoint {
     pub stops: Vec<TableStop>,
     /// True at the end of the first snapshot: from here on a restart streams.
     pub snapshot_done: bool,
+    /// Version of the schema history that holds at the position; 0: none is kept.
+    pub schema_version: u64,
 }
 
 /// What happened to a parked (prepared) transaction.

@@ -2,6 +2,7 @@
 //! order. The binary and the simulator drive the very same code.
 #![forbid(unsafe_code)]
 
+pub mod annex;
 pub mod batch;
 pub mod bucket;
 pub mod bugs;

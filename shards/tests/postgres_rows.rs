@@ -131,7 +131,7 @@ impl Rig {
         let mut encoder = JsonEncoder::new(options, SourceKind::Postgres);
         encoder.handle_schema(Arc::new(schema(included)));
         let origin = TxnOrigin::Wal { xid: 7, last_commit_lsn: 0x1000 };
-        let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: NOW_US - 5, origin });
+        let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: NOW_US - 5, origin, id: None });
         Self { encoder, txn, batch: Batch::default() }
     }
 

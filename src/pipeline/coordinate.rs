@@ -90,7 +90,7 @@ impl Template {
                 true => SnapshotState::Done,
                 false => SnapshotState::Pending,
             },
-            schema_version: 0,
+            schema_version: commit.schema_version,
             bucket_generation: self.bucket_generation,
             stopped_tables: self.stopped.iter().cloned().chain(new).collect(),
             parked: commit.parked,
@@ -107,6 +107,7 @@ pub(super) struct Ended {
     source: Option<SourceEnd>,
     checkpoint_seq: Option<Seq>,
     point: PointId,
+    schema_version: u64,
     checkpoint_ms: u64,
     looked_ms: u64,
     sync_ms: u64,
@@ -243,6 +244,7 @@ impl CoordinateTask {
             return Ok(());
         };
         let (seq, point, position) = (commit.seq, commit.point, commit.position.clone());
+        let schema_version = commit.schema_version;
         let checkpoint = self.template.fill(commit, sinks);
         let state = self.state.clone();
         blocking(move || state.lock().unwrap_or_else(PoisonError::into_inner).save(&checkpoint))
@@ -250,8 +252,8 @@ impl CoordinateTask {
         self.coordinator.handle_durable(point);
         self.ended.checkpoint_seq = Some(seq);
         self.ended.checkpoint_ms = now_ms;
-        self.ended.point = point;
-        self.flushed.set(Flushed { position, point, last: false });
+        (self.ended.point, self.ended.schema_version) = (point, schema_version);
+        self.flushed.set(Flushed { position, point, schema_version, last: false });
         for sink in &self.sinks {
             drop(sink.try_send(Request::Checkpointed(seq)));
         }
@@ -278,7 +280,8 @@ impl CoordinateTask {
     /// The last word: the reader tells its source and ends.
     async fn finish(&mut self) -> Result<SourceEnd> {
         let position = self.coordinator.flushed().cloned();
-        self.flushed.set(Flushed { position, point: self.ended.point, last: true });
+        let (point, schema_version) = (self.ended.point, self.ended.schema_version);
+        self.flushed.set(Flushed { position, point, schema_version, last: true });
         let end = clock::monotonic_ms() + GOODBYE_MS;
         while self.ended.source.is_none() && clock::monotonic_ms() < end {
             self.wait().await;

@@ -32,7 +32,7 @@ use crate::sink::worker::{Request, SinkSender, SinkWorker};
 use crate::sink::{self, SinkContext};
 use crate::source::context::{Flushed, ReaderContext, router_error};
 use crate::source::{self, SourceEnd, Start, TableDirectory};
-use crate::store::State;
+use crate::store::{History, State};
 
 /// Notices that may wait for a coordinator.
 const NOTICES_MAX: usize = 4096;
@@ -126,6 +126,9 @@ pub(super) fn start(
     let (stop, stopping) = watch::channel(false);
     let (flushed, flushed_word) = watch::channel(Flushed::default());
     let start = checkpoint.as_ref().and_then(resume_position);
+    let begun = checkpoint.as_ref().filter(|_| start.is_some());
+    let schema_version = begun.map_or(0, |c| c.schema_version);
+    let history = open_history(&pipeline, &state, schema_version)?;
     let parked = checkpoint.as_ref().map(|c| c.parked.clone()).unwrap_or_default();
     let coordinator = Coordinator::new(
         shards,
@@ -134,6 +137,7 @@ pub(super) fn start(
             position: checkpoint.as_ref().and_then(|c| c.position.clone()),
             parked: parked.clone(),
             snapshot_done: start.is_some(),
+            schema_version,
         },
     )
     .map_err(position_error)?;
@@ -163,6 +167,7 @@ pub(super) fn start(
     let on_reader = move || {
         let mut tables = TableDirectory::default();
         let mut router = Router::new(map, spill);
+        router.restore_schema_version(schema_version);
         let restored = router.restore_parked(parked, |name| tables.id(name));
         let context = ReaderContext {
             name: pipeline.name,
@@ -176,6 +181,8 @@ pub(super) fn start(
             flushed: flushed_word,
             stop: stopping,
             progress,
+            schema_version,
+            history,
             stopped: stopped.into_iter().map(|table| table.name).collect(),
             rings,
             notices: notices.clone(),
@@ -258,6 +265,20 @@ impl Drop for Watchdog {
             drop(notices.try_send(Notice::Died(self.who)));
         }
     }
+}
+
+/// The schema history as of the checkpoint, where the source needs one: a WAL names its own types.
+fn open_history(
+    pipeline: &config::Pipeline,
+    state: &State,
+    version: u64,
+) -> Result<Option<History>> {
+    if pipeline.source.kind == SourceKind::Postgres {
+        return Ok(None);
+    }
+    let mut history = state.history()?;
+    history.cut_behind(version)?;
+    Ok(Some(history))
 }
 
 fn resume_position(checkpoint: &Checkpoint) -> Option<Position> {

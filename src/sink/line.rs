@@ -99,8 +99,12 @@ pub fn append(
         Some(span) => out.extend_from_slice(batch.bytes(span)),
         None => out.extend_from_slice(b"null"),
     }
-    if let Some(headers) = headers {
-        append_headers(out, batch, event.key_change, headers);
+    match headers {
+        Some(headers) if event.has_context_headers() => {
+            append_headers(out, batch, event.key_change, headers);
+        }
+        Some(_) => out.extend_from_slice(b",\"headers\":{}"),
+        None => {}
     }
     out.extend_from_slice(b"}\n");
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use penstock_protocol::position::Position;
 use penstock_protocol::schema::TableName;
@@ -19,10 +20,11 @@ use crate::config::{self, OnTableError};
 use crate::error::{Error, Result};
 use crate::pipeline::Notice;
 use crate::progress::ProgressSink;
-use crate::runtime::{mailbox, ring, segments, watch, yield_now};
+use crate::runtime::{blocking, mailbox, ring, segments, sleep, watch};
+use crate::store::{History, SchemaRecord};
 
-/// Outputs of the router that are handed on before others of the core get their turn.
-const OUTPUTS_PER_STEP: u32 = 64;
+/// Between two tries to write the schema history to a full disk.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is durable so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +33,8 @@ pub struct Flushed {
     pub position: Option<Position>,
     /// The commit point of that checkpoint.
     pub point: PointId,
+    /// Version of the schema history that this checkpoint needs.
+    pub schema_version: u64,
     /// No checkpoint will follow: the reader tells the source and ends.
     pub last: bool,
 }
@@ -61,6 +65,10 @@ pub struct ReaderContext {
     pub progress: ProgressSink,
     /// Tables that were stopped for good (HAZARDS L21): captured no more.
     pub stopped: BTreeSet<TableName>,
+    /// Version of the schema history that holds where the reader stands; 0: none.
+    pub schema_version: u64,
+    /// Absent in sources that keep none, and while a housekeeping thread has it.
+    pub(crate) history: Option<History>,
     pub(crate) rings: Vec<ring::Producer<ShardInput>>,
     pub(crate) notices: mailbox::Sender<Notice>,
 }
@@ -76,21 +84,19 @@ impl ReaderContext {
         if self.flushed.has_changed() {
             let durable = self.flushed.take();
             self.router.handle_durable(durable.point).map_err(router_error)?;
+            if self.history.as_ref().is_some_and(History::wants_compaction) {
+                let version = durable.schema_version;
+                self.with_history(move |history| history.compact(version)).await?;
+            }
         }
         self.router.flush().map_err(router_error)?;
         self.drain().await
     }
 
     /// Hands on what is ready, without punctuation: inside a transaction, when
-    /// `router.pending_bytes()` grows. A long way, such as a transaction that is read back from the
-    /// spill store, is walked in steps: others of this core get their turn (HAZARDS H2).
+    /// `router.pending_bytes()` grows.
     pub async fn drain(&mut self) -> Result<()> {
-        let mut steps = 0_u32;
         while let Some(output) = self.router.poll().map_err(router_error)? {
-            steps += 1;
-            if steps.is_multiple_of(OUTPUTS_PER_STEP) {
-                yield_now().await;
-            }
             let sent = match output {
                 RouterOutput::ToShard(shard, input) => {
                     let ring = &mut self.rings[usize::from(shard.0)];
@@ -122,6 +128,51 @@ impl ReaderContext {
         let seq = self.router.whole();
         self.router.stop_table(TableStop { table, name: name.clone(), seq, position, reason });
         Ok(())
+    }
+
+    /// Makes what became of tables durable, from `position` on, as one new version of the schema
+    /// history: it goes into every checkpoint from the end of the open group on. A full disk is
+    /// waited for, and the source with us.
+    pub async fn record_schemas(
+        &mut self,
+        position: &Position,
+        changes: Vec<(String, serde_json::Value)>,
+    ) -> Result<()> {
+        let version = self.schema_version + 1;
+        let position = serde_json::to_value(position).expect("invariant: positions serialise");
+        let record = |(table, schema)| {
+            let position = position.clone();
+            SchemaRecord { version, position, table, schema }
+        };
+        let records: Arc<[SchemaRecord]> = changes.into_iter().map(record).collect();
+        loop {
+            let ours = Arc::clone(&records);
+            match self.with_history(move |history| history.append(&ours)).await {
+                Err(e) if e.code == "state-disk-full" && !self.stop.get() => {
+                    tracing::warn!(pipeline = %self.name, "{}: waiting for room", e.what);
+                    sleep(FULL_DISK_PAUSE).await;
+                }
+                other => break other?,
+            }
+        }
+        self.schema_version = version;
+        self.router.handle_schema_version(version);
+        Ok(())
+    }
+
+    /// Works with the schema history on a housekeeping thread: it reads and syncs files.
+    pub async fn with_history<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut History) -> T + Send + 'static,
+    ) -> T {
+        let mut history = self.history.take().expect("invariant: this source keeps a history");
+        let (history, done) = blocking(move || {
+            let done = work(&mut history);
+            (history, done)
+        })
+        .await;
+        self.history = Some(history);
+        done
     }
 
     /// Ends the stream: flushes, closes the rings and waits until the last checkpoint is durable.

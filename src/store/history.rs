@@ -1,9 +1,10 @@
 //! Schema history: what every table looked like from which source position on.
 //!
-//! Enters: schemas, in the order of the log. Leaves: the same, at the next start. Keeps: a record
-//! is durable before `append` returns, hence before any checkpoint that depends on it (DESIGN,
-//! invariant 7); a torn tail is cut, damage before the tail is told; a schema that is read a
-//! second time after a restart is not stored twice.
+//! Enters: records, in the order of the log. Leaves: the same, at the next start. Keeps: records
+//! are durable before `append` returns, hence before any checkpoint that depends on them (DESIGN,
+//! invariant 7); a restart uses the version in the checkpoint, and what was recorded beyond is cut
+//! off and read from the log again (HAZARDS L23); a torn tail is cut, damage before it is told;
+//! what is superseded is removed once no checkpoint needs it, by a new file in the old one's place.
 //!
 //! The file: 16 bytes `PENSTOCK-HIST-1\n`, then records (little-endian), append-only:
 //! ```text
@@ -13,14 +14,13 @@
 //! ```
 //! len: bytes of the JSON. crc32c: over len and JSON.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{explain, fsync_failed};
 use crate::disk;
@@ -28,33 +28,41 @@ use crate::error::{Error, Result};
 
 /// File name in the state's folder.
 pub(super) const FILE: &str = "history";
+/// The next file, while it is written.
+pub(super) const FILE_NEW: &str = "history.new";
 
 /// Format version 1 in its name: a later build can tell.
 const MAGIC: [u8; 16] = *b"PENSTOCK-HIST-1\n";
 const HEAD: usize = 8;
 /// A longer record is damage, bytes.
 const RECORD_BYTES_MAX: usize = 64 << 20;
+/// A file below this is never rewritten, bytes.
+const COMPACT_BYTES_MIN: u64 = 1 << 20;
 
-/// One schema of one table.
+/// What became of one table (or of what tables are made from: a database's defaults).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SchemaRecord {
-    /// Version of the history at which it appears: rises from 1 in the order of the log.
+    /// Version of the history at which it appears: rises from 1 in the order of the log; records
+    /// of one statement share it.
     pub version: u64,
     /// Source position from which on it holds, as JSON.
     pub position: serde_json::Value,
-    /// The table, `schema.table` or `db.table`.
+    /// What it is about: a later record of the same name supersedes it.
     pub table: String,
-    /// The schema; null: the table is gone.
+    /// The schema; null: it is gone.
     pub schema: serde_json::Value,
 }
 
 /// The open history.
 pub struct History {
+    folder: PathBuf,
     path: PathBuf,
     file: File,
     end: u64,
-    /// Digest of the positions stored at a version.
-    known: BTreeMap<u64, Vec<[u8; 32]>>,
+    last_version: u64,
+    /// Bytes of the newest record of each name.
+    live: BTreeMap<String, u64>,
+    live_bytes: u64,
     failed: bool,
 }
 
@@ -63,22 +71,32 @@ impl History {
     /// depends on.
     pub(super) fn open(folder: &Path, needed: u64) -> Result<Self> {
         let path = folder.join(FILE);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(|error| explain("opened", &path, error))?;
-        let mut history = Self { path, file, end: 0, known: BTreeMap::new(), failed: false };
+        // A rewrite that a crash has cut: the old file is whole.
+        match std::fs::remove_file(folder.join(FILE_NEW)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(explain("removed", &folder.join(FILE_NEW), error));
+            }
+            _ => {}
+        }
+        let file = open_file(&path)?;
+        let mut history = Self {
+            folder: folder.to_owned(),
+            path,
+            file,
+            end: 0,
+            last_version: 0,
+            live: BTreeMap::new(),
+            live_bytes: 0,
+            failed: false,
+        };
         history.begin(folder)?;
-        let mut known: BTreeMap<u64, Vec<_>> = BTreeMap::new();
-        let end = history.scan(|record| {
-            known.entry(record.version).or_default().push(digest(&record));
-        })?;
-        (history.known, history.end) = (known, end);
+        history.rescan()?;
         history.cut()?;
-        if history.last_version() < needed {
+        if history.last_version < needed {
             let what = format!(
                 "{} ends at version {}, but the checkpoint depends on version {needed}",
                 history.path.display(),
-                history.last_version()
+                history.last_version
             );
             return Err(damaged(what));
         }
@@ -87,31 +105,31 @@ impl History {
 
     /// Version of the newest record; 0: none.
     pub fn last_version(&self) -> u64 {
-        self.known.last_key_value().map_or(0, |(&version, _)| version)
+        self.last_version
     }
 
     /// Every record, oldest first. One is in memory at a time.
-    pub fn for_each(&self, handle: impl FnMut(SchemaRecord)) -> Result<()> {
-        self.scan(handle).map(drop)
+    pub fn for_each(&self, mut handle: impl FnMut(SchemaRecord)) -> Result<()> {
+        self.scan(|record, _| handle(record)).map(drop)
     }
 
-    /// Stores a schema durably, unless it is stored already (same version, same position).
+    /// Stores records durably, with one fsync, in the order given.
     ///
     /// # Errors
     /// `state-disk-full` (Transient, nothing stored), `state-fsync-failed` (Fatal).
-    pub fn append(&mut self, record: &SchemaRecord) -> Result<()> {
+    pub fn append(&mut self, records: &[SchemaRecord]) -> Result<()> {
         if self.failed {
             let again = io::Error::other("an fsync failed before");
             return Err(fsync_failed(&self.path, again));
         }
-        let digest = digest(record);
-        let known = self.known.entry(record.version);
-        if let Entry::Occupied(known) = &known
-            && known.get().contains(&digest)
-        {
-            return Ok(());
+        let mut bytes = Vec::new();
+        let mut lens = Vec::with_capacity(records.len());
+        for record in records {
+            assert!(record.version >= self.last_version, "the history went back");
+            let encoded = encode(record);
+            lens.push(encoded.len() as u64);
+            bytes.extend_from_slice(&encoded);
         }
-        let bytes = encode(record);
         if let Err(error) = self.file.write_all_at(&bytes, self.end) {
             // No half record stays before a later one. If this fails too, opening cuts it.
             drop(self.file.set_len(self.end));
@@ -122,7 +140,104 @@ impl History {
             return Err(fsync_failed(&self.path, error));
         }
         self.end += bytes.len() as u64;
-        known.or_default().push(digest);
+        for (record, len) in records.iter().zip(lens) {
+            self.note(record, len);
+        }
+        Ok(())
+    }
+
+    /// Cuts off what was recorded after `version`: a run begins at its checkpoint and reads the
+    /// rest from the log again.
+    pub fn cut_behind(&mut self, version: u64) -> Result<()> {
+        if self.last_version <= version {
+            return Ok(());
+        }
+        let mut end = MAGIC.len() as u64;
+        self.scan(|record, len| {
+            if record.version <= version {
+                end += len;
+            }
+        })?;
+        self.file.set_len(end).map_err(|error| explain("cut", &self.path, error))?;
+        disk::sync(&self.file).map_err(|error| fsync_failed(&self.path, error))?;
+        self.rescan()
+    }
+
+    /// Whether most of the file is superseded.
+    pub fn wants_compaction(&self) -> bool {
+        self.end >= COMPACT_BYTES_MIN.max(self.live_bytes.saturating_mul(2))
+    }
+
+    /// Removes what is superseded, if that is more than what is not: `durable` is the version of a
+    /// checkpoint that is durable, so that none needs an older one. A crash at any byte leaves the
+    /// old file or the new one.
+    pub fn compact(&mut self, durable: u64) -> Result<()> {
+        if !self.wants_compaction() {
+            return Ok(());
+        }
+        let mut newest = BTreeMap::new();
+        let mut at = 0_u64;
+        self.scan(|record, _| {
+            if record.version <= durable {
+                newest.insert(record.table, (at, record.schema.is_null()));
+            }
+            at += 1;
+        })?;
+        let mut bytes = MAGIC.to_vec();
+        let mut at = 0_u64;
+        self.scan(|record, _| {
+            let gone = match newest.get(&record.table) {
+                Some(&(newest, null)) => at < newest || at == newest && null,
+                None => false,
+            };
+            // The last of all stays whatever it says: its version is the file's.
+            if !gone || record.version == self.last_version {
+                bytes.extend_from_slice(&encode(&record));
+            }
+            at += 1;
+        })?;
+        if bytes.len() as u64 * 4 > self.end * 3 {
+            return Ok(());
+        }
+        let path = self.folder.join(FILE_NEW);
+        let file = open_file(&path)?;
+        file.set_len(0)
+            .and_then(|()| file.write_all_at(&bytes, 0))
+            .map_err(|error| explain("written", &path, error))?;
+        disk::sync(&file).map_err(|error| fsync_failed(&path, error))?;
+        std::fs::rename(&path, &self.path).map_err(|error| explain("renamed", &path, error))?;
+        disk::sync_folder(&self.folder).map_err(|error| fsync_failed(&self.path, error))?;
+        self.file = file;
+        self.rescan()
+    }
+
+    fn note(&mut self, record: &SchemaRecord, len: u64) {
+        self.last_version = record.version;
+        let before = match record.schema.is_null() {
+            true => self.live.remove(&record.table),
+            false => {
+                self.live_bytes += len;
+                self.live.insert(record.table.clone(), len)
+            }
+        };
+        self.live_bytes -= before.unwrap_or(0);
+    }
+
+    fn rescan(&mut self) -> Result<()> {
+        (self.last_version, self.live_bytes) = (0, 0);
+        self.live.clear();
+        let mut notes = Vec::new();
+        self.end = self.scan(|record, len| {
+            let schema = match record.schema.is_null() {
+                true => serde_json::Value::Null,
+                false => serde_json::Value::Bool(true),
+            };
+            let position = serde_json::Value::Null;
+            notes.push((SchemaRecord { schema, position, ..record }, len));
+        })?;
+        for (record, len) in notes {
+            self.note(&record, len);
+        }
         Ok(())
     }
 
@@ -144,19 +259,20 @@ impl History {
             .map_err(|error| fsync_failed(&self.path, error))
     }
 
-    /// Reads every whole record; gives the offset behind the last one.
-    fn scan(&self, mut handle: impl FnMut(SchemaRecord)) -> Result<u64> {
+    /// Reads every whole record with its length; gives the offset behind the last one.
+    fn scan(&self, mut handle: impl FnMut(SchemaRecord, u64)) -> Result<u64> {
         let reading = |error| explain("read", &self.path, error);
         let mut file = &self.file;
         file.seek(SeekFrom::Start(MAGIC.len() as u64)).map_err(reading)?;
         let mut input = BufReader::new(file);
         let (mut at, mut body) = (MAGIC.len() as u64, Vec::new());
         loop {
-            match read_record(&mut input, &mut body).map_err(reading)? {
-                Some(record) => handle(record),
-                None => return Ok(at),
-            }
-            at += (HEAD + body.len()) as u64;
+            let Some(record) = read_record(&mut input, &mut body).map_err(reading)? else {
+                return Ok(at);
+            };
+            let len = (HEAD + body.len()) as u64;
+            handle(record, len);
+            at += len;
         }
     }
 
@@ -192,6 +308,12 @@ impl History {
         file.seek(SeekFrom::Start(next))?;
         Ok(read_record(&mut BufReader::new(file), &mut Vec::new())?.is_some())
     }
+}
+
+fn open_file(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(|error| explain("opened", path, error))
 }
 
 fn encode(record: &SchemaRecord) -> Vec<u8> {
@@ -235,15 +357,6 @@ fn read_fully(input: &mut impl Read, into: &mut [u8]) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn digest(record: &SchemaRecord) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    // The table is part of it: one position can carry schemas of several tables.
-    hash.update(record.position.to_string());
-    hash.update([0]);
-    hash.update(&record.table);
-    hash.finalize().into()
 }
 
 fn damaged(what: String) -> Error {

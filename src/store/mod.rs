@@ -11,7 +11,7 @@
 //!           epoch          two records, written in turn
 //!           checkpoint.a   two slots, written in turn, their room reserved ahead
 //!           checkpoint.b
-//!           history        schemas, append-only
+//!           history        schemas, append-only; rewritten when most is superseded
 //!           spill/N        transactions that wait for their end
 //! ```
 
@@ -23,7 +23,7 @@ mod spill;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use penstock_shards::checkpoint::Checkpoint;
+use penstock_shards::checkpoint::{Checkpoint, SnapshotState};
 use penstock_shards::seq::Epoch;
 
 pub use history::{History, SchemaRecord};
@@ -103,7 +103,8 @@ impl State {
     /// `state-history-damaged` if it is damaged before its end, or ends before a schema that the
     /// checkpoint depends on.
     pub fn history(&self) -> Result<History> {
-        let needed = self.loaded.as_ref().map_or(0, |c| c.schema_version);
+        let begun = self.loaded.as_ref().filter(|c| c.snapshot == SnapshotState::Done);
+        let needed = begun.map_or(0, |c| c.schema_version);
         History::open(&self.folder, needed)
     }
 
@@ -127,8 +128,10 @@ impl State {
             }
             _ => Ok(()),
         };
-        let history = folder.join(history::FILE);
-        gone(history.clone(), std::fs::remove_file(&history))?;
+        for file in [history::FILE, history::FILE_NEW] {
+            let history = folder.join(file);
+            gone(history.clone(), std::fs::remove_file(&history))?;
+        }
         let spill = folder.join("spill");
         gone(spill.clone(), std::fs::remove_dir_all(&spill))?;
         disk::sync_folder(folder).map_err(|error| fsync_failed(folder, error))

@@ -195,7 +195,7 @@ fn a_full_disk_does_not_stop_checkpoints() {
         }
         let mut record = schema(1, 1);
         record.schema = json!("x".repeat(100_000));
-        let error = history.append(&record).unwrap_err();
+        let error = history.append(std::slice::from_ref(&record)).unwrap_err();
         assert_eq!((error.code, error.class), ("state-disk-full", Class::Transient));
         let mut large = checkpoint(101);
         large.sinks[0].state = json!("x".repeat(100_000));
@@ -203,7 +203,7 @@ fn a_full_disk_does_not_stop_checkpoints() {
         let mut spill = state.spill().unwrap();
         spill_is_full_then_goes_on(&mut spill, || fs::remove_file(&ballast).unwrap());
         state.save(&large).unwrap();
-        history.append(&record).unwrap();
+        history.append(std::slice::from_ref(&record)).unwrap();
         drop((state, history));
         let state = open(disk.path());
         assert_eq!(state.load(), Some(&large));
@@ -258,7 +258,7 @@ fn l29_a_failed_fsync_is_final() {
     let mut history = state.history().unwrap();
     fail_sync_after(Some(0));
     for _ in 0..2 {
-        assert_eq!(history.append(&schema(1, 1)).unwrap_err().code, "state-fsync-failed");
+        assert_eq!(history.append(&[schema(1, 1)]).unwrap_err().code, "state-fsync-failed");
     }
 }
 
@@ -302,7 +302,7 @@ fn delete_forgets_all_but_the_epoch() {
     three_saved(folder.path());
     let mut state = open(folder.path());
     assert_eq!(state.next_epoch(50).unwrap(), Epoch(50));
-    state.history().unwrap().append(&schema(1, 1)).unwrap();
+    state.history().unwrap().append(&[schema(1, 1)]).unwrap();
     state.spill().unwrap();
     state.delete().unwrap();
     let mut state = open(folder.path());
@@ -326,23 +326,53 @@ fn records(history: &History) -> Vec<SchemaRecord> {
     records
 }
 
-/// Goal: what was appended comes back in order, and what is read again after a restart is stored
-/// once. Method: append, reopen, append the same and one more; two tables at one position are two.
+/// Goal: what was appended comes back in order; a run begins at its checkpoint's version, what was
+/// recorded beyond is gone and may be recorded again. Method: append, reopen, cut at each version.
 #[test]
-fn the_history_is_idempotent() {
+fn l23_the_history_is_as_of_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let state = open(folder.path());
     let other = SchemaRecord { table: "public.orders".into(), ..schema(2, 20) };
     let all = [schema(1, 10), schema(2, 20), other, schema(3, 30)];
-    for stored in 1..=all.len() {
+    for (version, left) in [(3, 4), (2, 3), (1, 1), (0, 0)] {
         let mut history = state.history().unwrap();
-        for record in &all[..stored] {
-            history.append(record).unwrap();
-            history.append(record).unwrap();
-        }
-        assert_eq!(records(&history), all[..stored]);
-        assert_eq!(history.last_version(), all[stored - 1].version);
+        history.cut_behind(0).unwrap();
+        history.append(&all[..1]).unwrap();
+        history.append(&all[1..]).unwrap();
+        history.cut_behind(version).unwrap();
+        assert_eq!(records(&state.history().unwrap()), all[..left]);
+        assert_eq!(history.last_version(), version);
     }
+}
+
+/// Goal: what no checkpoint needs is removed when it is most of the file, the rest stays in its
+/// order; a rewrite that was cut leaves the old file. Method: one table changed often beside one
+/// that was never changed and one that was dropped; a stray new file.
+#[test]
+fn a_history_is_compacted() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(folder.path());
+    let path = folder.path().join("shop/history");
+    let mut history = state.history().unwrap();
+    let still = SchemaRecord { table: "public.still".into(), ..schema(1, 1) };
+    let made = SchemaRecord { table: "public.gone".into(), ..schema(2, 2) };
+    let gone = SchemaRecord { schema: json!(null), version: 3, ..made.clone() };
+    history.append(&[still.clone(), made, gone]).unwrap();
+    let big =
+        |version| SchemaRecord { schema: json!("x".repeat(12_000)), ..schema(version, version) };
+    (4..200).for_each(|version| history.append(&[big(version)]).unwrap());
+    let before = fs::metadata(&path).unwrap().len();
+    history.compact(100).unwrap();
+    let expected: Vec<_> = [still].into_iter().chain((100..200).map(big)).collect();
+    assert_eq!(records(&history), expected);
+    assert!(fs::metadata(&path).unwrap().len() < before * 6 / 10);
+    history.append(&[big(200)]).unwrap();
+    fs::write(folder.path().join("shop/history.new"), b"PENSTOCK-HIST-1\nxx").unwrap();
+    let mut history = state.history().unwrap();
+    assert_eq!(records(&history), [expected, vec![big(200)]].concat());
+    history.compact(200).unwrap();
+    assert_eq!(history.last_version(), 200);
+    assert_eq!(records(&history).len(), 2);
 }
 
 /// Goal: an append torn at any byte is cut, what was before it stays, and appending goes on; a
@@ -355,7 +385,7 @@ fn a_torn_history_is_cut() {
     let mut history = state.history().unwrap();
     let mut ends = vec![fs::metadata(&path).unwrap().len()];
     for n in 1..=3 {
-        history.append(&schema(n, n)).unwrap();
+        history.append(&[schema(n, n)]).unwrap();
         ends.push(fs::metadata(&path).unwrap().len());
     }
     let whole = fs::read(&path).unwrap();
@@ -364,7 +394,7 @@ fn a_torn_history_is_cut() {
         let left = ends.iter().skip(1).filter(|&&end| end <= cut as u64).count() as u64;
         let mut history = state.history().unwrap();
         assert_eq!(history.last_version(), left, "cut at {cut}");
-        history.append(&schema(9, 9)).unwrap();
+        history.append(&[schema(9, 9)]).unwrap();
         let mut expected: Vec<_> = (1..=left).map(|n| schema(n, n)).collect();
         expected.push(schema(9, 9));
         assert_eq!(records(&history), expected, "cut at {cut}");
@@ -385,10 +415,10 @@ fn a_damaged_history_is_refused() {
     let path = folder.path().join("shop/history");
     let mut history = state.history().unwrap();
     let start = fs::metadata(&path).unwrap().len() as usize;
-    history.append(&schema(1, 1)).unwrap();
+    history.append(&[schema(1, 1)]).unwrap();
     let end = fs::metadata(&path).unwrap().len() as usize;
-    history.append(&schema(2, 2)).unwrap();
-    history.append(&schema(3, 3)).unwrap();
+    history.append(&[schema(2, 2)]).unwrap();
+    history.append(&[schema(3, 3)]).unwrap();
     let whole = fs::read(&path).unwrap();
     for at in start + 4..end {
         let mut bad = whole.clone();

@@ -92,6 +92,7 @@ pub fn frames(bytes: &[u8], file: &str, catalogue: &Catalogue) -> Vec<Input> {
                         thread,
                         query: None,
                     },
+                    id: None,
                 };
                 let head = FrameHead {
                     kind,
@@ -115,7 +116,7 @@ pub fn frames(bytes: &[u8], file: &str, catalogue: &Catalogue) -> Vec<Input> {
 /// Captured rows of a binary resultset (length 4, packet)* as snapshot frames; the segment's bytes.
 pub fn snapshot(captured: &[u8], schema: Arc<TableSchema>) -> (Vec<u8>, Vec<Input>) {
     let origin = TxnOrigin::BinlogSnapshot { file: "binlog.000001".into(), pos: 157 };
-    let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: 1_795_560_000_000_000, origin });
+    let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: 1_795_560_000_000_000, origin, id: None });
     let (mut inputs, mut at) = (Vec::new(), 0);
     while at < captured.len() {
         let len = u32::from_le_bytes(captured[at..at + 4].try_into().expect("four bytes"));

@@ -1,5 +1,6 @@
 //! Golden tests: bytes captured from real servers → exact envelopes.
 
+mod annex;
 mod binlog;
 mod mysql;
 mod options;

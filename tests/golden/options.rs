@@ -214,7 +214,7 @@ fn input(schema: &Arc<TableSchema>, kind: FrameKind, format: u8, body: &[u8]) ->
         thread: None,
         query: Some("update \"x\"".into()),
     };
-    let txn = TxnHead { seq: Seq(9), commit_us: 999, origin };
+    let txn = TxnHead { seq: Seq(9), commit_us: 999, origin, id: None };
     Input { schema: Some(Arc::clone(schema)), frame: Frame { head, txn: 0 }, txn: Arc::new(txn) }
 }
 

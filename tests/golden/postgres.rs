@@ -208,7 +208,8 @@ impl Player {
                 Message::Begin(begin) => {
                     seq += 1;
                     let origin = TxnOrigin::Wal { xid: begin.xid, last_commit_lsn };
-                    let head = TxnHead { seq: Seq(seq), commit_us: begin.commit_us, origin };
+                    let (seq, commit_us) = (Seq(seq), begin.commit_us);
+                    let head = TxnHead { seq, commit_us, origin, id: None };
                     txn = Some(Arc::new(head));
                     continue;
                 }
@@ -261,7 +262,7 @@ impl Player {
     /// The snapshot; tables as the stream's Relation messages had them.
     fn snapshot(&mut self) {
         let origin = TxnOrigin::WalSnapshot { xid: 7, lsn: SNAPSHOT_LSN, last_commit_lsn: 0 };
-        let txn = Arc::new(TxnHead { seq: Seq(1 << 32), commit_us: NOW_US - 1, origin });
+        let txn = Arc::new(TxnHead { seq: Seq(1 << 32), commit_us: NOW_US - 1, origin, id: None });
         let rows = std::mem::take(&mut self.capture.rows);
         for (name, row) in &rows {
             let index = self.tables.iter().position(|(_, known)| known == name);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::schema::{Column, ColumnType, TableName, TableSchema};
+use penstock_shards::annex::{Annex, Order};
 use penstock_shards::batch::{Batch, EventRef, KeyChange, Op};
 use penstock_shards::encode::{EncodeError, Encoded, Resume, RowEncoder};
 use penstock_shards::hop::{Frame, TxnHead};
@@ -137,6 +138,25 @@ impl RowEncoder for SimEncoder {
             batch.events.push(event);
         }
         Ok(Encoded::Done)
+    }
+
+    fn encode_annex(
+        &mut self,
+        _annex: &Annex,
+        frame: &Frame,
+        txn: &Arc<TxnHead>,
+        _now_us: i64,
+        _order: Option<Order>,
+        batch: &mut Batch,
+    ) -> Encoded {
+        if batch.events.len() >= self.events_max {
+            return Encoded::Full;
+        }
+        let value = Some(batch.append(&[0; ROW]));
+        let (topic, key, key_change, op) = (0, None, KeyChange::No, Op::Annex);
+        let (seq, ordinal, table) = (txn.seq, 0, frame.head.table);
+        batch.events.push(EventRef { topic, op, key, value, key_change, seq, ordinal, table });
+        Encoded::Done
     }
 
     fn topics(&self) -> Arc<Vec<Arc<str>>> {

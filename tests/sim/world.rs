@@ -281,7 +281,7 @@ impl World {
         self.reached.parked_restored += parked.len() as u64;
         router.restore_parked(parked.clone(), id).expect("STATE: parked groups");
         let snapshot_done = done.is_some();
-        let from = CoordinatorStart { position, parked, snapshot_done };
+        let from = CoordinatorStart { position, parked, snapshot_done, schema_version: 0 };
         let sinks = self.sinks.len() as u16;
         let coordinator = Coordinator::with_limits(shards, sinks, from, self.limits, bugs);
         let stopped = done.map(|c| c.stopped_tables.clone()).unwrap_or_default();
@@ -580,7 +580,7 @@ impl World {
                 true => SnapshotState::Done,
                 false => SnapshotState::Pending,
             },
-            schema_version: 0,
+            schema_version: commit.schema_version,
             bucket_generation: 1,
             stopped_tables: stopped,
             parked: commit.parked.clone(),

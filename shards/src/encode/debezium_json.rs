@@ -19,7 +19,8 @@ use super::number::put_i64;
 use super::options::EncodeOptions;
 use super::plan::{Plan, connector_name};
 use super::text::{Out, escaped};
-use super::{EncodeError, Encoded, Resume, RowEncoder, mysql, postgres};
+use super::{EncodeError, Encoded, Resume, RowEncoder, annex, mysql, postgres};
+use crate::annex::{ANNEX_KINDS, Annex, Order};
 use crate::batch::{Batch, EventRef, KeyChange, Op, Span};
 use crate::hop::{Frame, TxnHead};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
@@ -38,6 +39,8 @@ pub struct JsonEncoder {
     tables: Vec<Option<Box<Table>>>,
     topics: Arc<Vec<Arc<str>>>,
     spans: Box<Spans>,
+    /// By `AnnexKind`: transaction, and events of it so far.
+    annexes: [(Seq, u32); ANNEX_KINDS],
 }
 
 /// A table's plan, how its rows are walked, and what is remembered from row to row.
@@ -73,6 +76,7 @@ impl JsonEncoder {
             tables: Vec::new(),
             topics: Arc::default(),
             spans: Box::new([0; 128]),
+            annexes: [(Seq(0), 0); ANNEX_KINDS],
         }
     }
 
@@ -138,6 +142,42 @@ impl RowEncoder for JsonEncoder {
             Walk::MySql(_) => mysql::encode(table, &mut self.spans, &job, resume, batch),
             Walk::Postgres(_) => postgres::encode(table, &mut self.spans, &job, resume, batch),
         }
+    }
+
+    fn encode_annex(
+        &mut self,
+        annex: &Annex,
+        frame: &Frame,
+        txn: &Arc<TxnHead>,
+        now_us: i64,
+        order: Option<Order>,
+        batch: &mut Batch,
+    ) -> Encoded {
+        if !has_room(batch) {
+            return Encoded::Full;
+        }
+        let kind = annex.kind();
+        let topic = self.topic(&annex::topic(kind, &self.options));
+        let order = order.unwrap_or_default();
+        let texts = annex::texts(&self.options, annex, txn, order, now_us);
+        let of = &mut self.annexes[kind as usize];
+        if of.0 != txn.seq {
+            *of = (txn.seq, 0);
+        }
+        let ordinal = of.1;
+        of.1 = ordinal.wrapping_add(1);
+        let (key, value) = (batch.append(&texts.key), batch.append(&texts.value));
+        batch.events.push(EventRef {
+            topic,
+            op: Op::Annex,
+            key: Some(key),
+            value: Some(value),
+            key_change: KeyChange::No,
+            seq: txn.seq,
+            ordinal,
+            table: frame.head.table,
+        });
+        Encoded::Done
     }
 
     fn topics(&self) -> Arc<Vec<Arc<str>>> {
@@ -326,7 +366,7 @@ pub(crate) fn op_index(op: Op) -> usize {
         Op::Update => 1,
         Op::Delete => 2,
         Op::Read => 3,
-        Op::Truncate | Op::Tombstone => 4,
+        Op::Truncate | Op::Tombstone | Op::Annex => 4,
     }
 }
 

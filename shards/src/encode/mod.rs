@@ -2,6 +2,7 @@
 //! protocol's walker calls the encoder's visitor. What depends on the schema alone is compiled
 //! once per table version (`plan`).
 
+mod annex;
 mod cells;
 mod debezium_json;
 mod defaults;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use penstock_protocol::schema::TableSchema;
 
+use crate::annex::{Annex, Order};
 use crate::batch::Batch;
 use crate::hop::{Frame, TxnHead};
 use crate::segment::Segment;
@@ -39,6 +41,8 @@ pub struct Resume {
     pub offset: u32,
     /// Rows already done.
     pub row: u32,
+    /// With transaction metadata: numbers of the next event (the shard sets those of the first).
+    pub order: Option<Order>,
 }
 
 /// Why a frame cannot be encoded. Definite: it is the table's (HAZARDS L21); no cell values.
@@ -65,6 +69,18 @@ pub trait RowEncoder {
         resume: &mut Resume,
         batch: &mut Batch,
     ) -> Result<Encoded, EncodeError>;
+
+    /// Appends a record beside rows, if there is room. `frame`: its own, of the kind `Annex`;
+    /// `order`: its numbers, if it is counted.
+    fn encode_annex(
+        &mut self,
+        annex: &Annex,
+        frame: &Frame,
+        txn: &Arc<TxnHead>,
+        now_us: i64,
+        order: Option<Order>,
+        batch: &mut Batch,
+    ) -> Encoded;
 
     /// Topic names by `EventRef::topic`; grows, never reorders.
     fn topics(&self) -> Arc<Vec<Arc<str>>>;

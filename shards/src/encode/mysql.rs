@@ -191,7 +191,9 @@ pub(crate) fn encode(
         FrameKind::Update => Op::Update,
         FrameKind::Delete => Op::Delete,
         FrameKind::SnapshotRow => Op::Read,
-        FrameKind::Truncate => return Err(refused("a truncation came as rows".into())),
+        FrameKind::Truncate | FrameKind::Annex => {
+            return Err(refused("something else came as rows".into()));
+        }
     };
     let (start, len) = (job.frame.head.offset as usize, job.frame.head.len as usize);
     // Walks see nothing of the segment behind the frame but the slack of constant-size loads.

@@ -8,6 +8,12 @@ pub struct EncodeOptions {
     pub name: String,
     /// `topic_delimiter`.
     pub topic_delimiter: String,
+    /// `topic_heartbeat_prefix`.
+    pub topic_heartbeat_prefix: String,
+    /// `topic_heartbeat_name`: the whole topic instead.
+    pub topic_heartbeat_name: Option<String>,
+    /// `topic_transaction`: what follows the name and the delimiter.
+    pub topic_transaction: String,
     /// `time_precision_mode`; `None`: the connector's default (adaptive on PostgreSQL,
     /// adaptive_time_microseconds on MySQL and MariaDB).
     pub time_precision: Option<TimePrecision>,
@@ -131,6 +137,9 @@ impl EncodeOptions {
         Self {
             name: name.into(),
             topic_delimiter: ".".into(),
+            topic_heartbeat_prefix: "__debezium-heartbeat".into(),
+            topic_heartbeat_name: None,
+            topic_transaction: "transaction".into(),
             time_precision: None,
             decimal: DecimalHandling::default(),
             binary: BinaryHandling::default(),

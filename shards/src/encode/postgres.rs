@@ -181,7 +181,9 @@ pub(crate) fn encode(
         FrameKind::Update => (Op::Update, &[Op::Update, Op::Delete, Op::Create]),
         FrameKind::Delete => (Op::Delete, &[Op::Delete]),
         FrameKind::SnapshotRow => (Op::Read, &[Op::Read]),
-        FrameKind::Truncate => return Err(refused("a truncation came as a row".into())),
+        FrameKind::Truncate | FrameKind::Annex => {
+            return Err(refused("something else came as a row".into()));
+        }
     };
     let ordinal = table.ordinal();
     table.count(1);

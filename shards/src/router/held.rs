@@ -1,21 +1,20 @@
 //! A group whose end is not known yet: its frames wait, in memory up to a bound, then spilled.
 //!
-//! Enters: frames, schemas, savepoints. Leaves: the frames in order at commit, a spilled group to
+//! Enters: frames, schemas, annex records, savepoints. Leaves: the frames in order at commit, a spilled group to
 //! replay, or nothing. Keeps: memory stays at the bound, also when small frames pin many segments
 //! (HAZARDS H5: then they are copied out); a failed spill loses nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use penstock_protocol::frame::{FrameHead, TableId};
-use penstock_protocol::schema::TableSchema;
-
 use crate::hop::TxnHead;
 use crate::limits::SEGMENT_SLACK;
 use crate::router::RouterError;
+use crate::router::annexes::Beside;
 use crate::segment::Segment;
 use crate::seq::Seq;
 use crate::spill::{self, SpillError, SpillId, SpillStore};
+use penstock_protocol::frame::{FrameHead, TableId};
 
 /// Frames are copied out when they pin more than this many times their own bytes (HAZARDS H5). What
 /// a segment pins is its whole buffer, however little of it is filled: a reader whose pool is empty
@@ -33,8 +32,8 @@ pub(super) struct Held {
     pinned_bytes: usize,
     savepoints: Vec<Savepoint>,
     spilled: Option<Spilled>,
-    /// (frames before it, schema), in order.
-    pub(super) schemas: Vec<(u64, Arc<TableSchema>)>,
+    /// (frames before it, schema or annex record), in order.
+    pub(super) beside: Vec<(u64, Beside)>,
     tables: Vec<TableId>,
     table_index: BTreeMap<TableId, u32>,
 }
@@ -69,7 +68,7 @@ impl Held {
         (self.body_bytes, self.pinned_bytes) = (0, 0);
         self.savepoints.clear();
         self.spilled = None;
-        self.schemas.clear();
+        self.beside.clear();
         self.tables.clear();
         self.table_index.clear();
     }
@@ -137,7 +136,7 @@ impl Held {
         match &mut self.spilled {
             Some(spilled) => {
                 let body = head.offset as usize..(head.offset + head.len) as usize;
-                spill::write_record(&mut spilled.unwritten, &head, table, 0, &segment.data()[body]);
+                spill::write_record(&mut spilled.unwritten, &head, table, &segment.data()[body]);
                 spilled.frames += 1;
             }
             None => {
@@ -197,7 +196,7 @@ impl Held {
             let body = head.offset as usize..(head.offset + head.len) as usize;
             let body = &self.segments[*segment as usize].data()[body];
             let table = self.table_index[&head.table];
-            spill::write_record(&mut spilled.unwritten, head, table, 0, body);
+            spill::write_record(&mut spilled.unwritten, head, table, body);
             spilled.frames += 1;
             if spilled.is_full()
                 && let Err(error) = spilled.write(store)
@@ -263,8 +262,9 @@ impl Held {
         for table in self.tables.drain(tables..) {
             self.table_index.remove(&table);
         }
-        // Schemas hold: the reader does not send them again. They now stand behind fewer frames.
-        self.schemas.iter_mut().for_each(|(before, _)| *before = (*before).min(frames));
+        // Schemas hold: the reader does not send them again. So do schema changes, which no
+        // savepoint takes back. They now stand behind fewer frames.
+        self.beside.iter_mut().for_each(|(before, _)| *before = (*before).min(frames));
         Ok(())
     }
 

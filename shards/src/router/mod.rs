@@ -8,18 +8,15 @@
 //! (invariant 3); schemas stay in order with the frames of their table (invariant 7); a point is
 //! behind all frames that it covers; what waits is bounded (a held group: memory, then spill).
 //!
-//! Transactions in progress come interleaved, by xid (`handle_part` and its kin): those wait beside
-//! the one open group.
-//!
 //! How a reader drives it: `handle_schema` before the first frame of a table; `begin`,
 //! `handle_frame` …, `commit` (or another end); `flush` once for every segment or read from the
 //! socket, and before it waits for more; then `poll` until it gives nothing, waiting wherever a
 //! ring is full. When the connection is lost: `interrupted`, reconnect at the last position that
 //! was given to the router, go on.
 
+mod annexes;
 mod error;
 mod held;
-mod in_progress;
 mod open;
 mod point;
 mod replay;
@@ -32,6 +29,7 @@ use penstock_protocol::frame::{FrameHead, TableId};
 use penstock_protocol::position::{Gtid, Position, PositionDelta};
 use penstock_protocol::schema::{TableName, TableSchema};
 
+use crate::annex::{ANNEX_KINDS, AnnexKind};
 use crate::bucket::BucketMap;
 use crate::bugs::{Bug, Bugs};
 use crate::hop::{
@@ -42,12 +40,12 @@ use crate::segment::{Segment, Shelf};
 use crate::seq::{PointId, Seq, ShardId};
 use crate::spill::{SpillId, SpillStore};
 
+use annexes::Beside;
 pub use error::RouterError;
 use held::Held;
-use in_progress::InProgress;
 use open::OpenBatches;
 use point::NextPoint;
-use replay::{Owner, Replay};
+use replay::Replay;
 use streamed::Streamed;
 
 /// Names a source transaction over reconnects.
@@ -74,6 +72,8 @@ pub enum RouterOutput {
 /// The router of a pipeline. Pure: it waits for nothing (but its spill store may touch a disk).
 pub struct Router {
     map: BucketMap,
+    /// By `AnnexKind`: who owns its pseudo-table.
+    annex_owners: [ShardId; ANNEX_KINDS],
     limits: Limits,
     bugs: Bugs,
     spill: Box<dyn SpillStore>,
@@ -91,12 +91,13 @@ pub struct Router {
     cut: Option<GroupId>,
     streamed: Streamed,
     held: Held,
-    in_progress: InProgress,
     /// Tables that the reader has stopped: their frames are dropped.
     stopped: BTreeSet<TableId>,
     open: OpenBatches,
     out: VecDeque<Out>,
     point: NextPoint,
+    /// Version of the schema history behind the open group.
+    schema_version: u64,
     txns_since_flush: usize,
     /// Inside the first snapshot: no point, because a restart begins it anew.
     snapshot: bool,
@@ -126,6 +127,8 @@ enum Mode {
     Held,
 }
 
+// A queue of some dozens: a box for each batch would cost more than the room.
+#[allow(clippy::large_enum_variant)]
 enum Out {
     Ready(RouterOutput),
     Replay(Box<Replay>),
@@ -147,6 +150,7 @@ impl Router {
     ) -> Self {
         Self {
             open: OpenBatches::new(map.shards()),
+            annex_owners: AnnexKind::ALL.map(|kind| map.owner(&kind.name())),
             map,
             limits,
             bugs,
@@ -160,10 +164,10 @@ impl Router {
             cut: None,
             streamed: Streamed::default(),
             held: Held::default(),
-            in_progress: InProgress::default(),
             stopped: BTreeSet::new(),
             out: VecDeque::new(),
-            point: NextPoint::new(PointId(1)),
+            point: NextPoint::new(PointId(1), 0),
+            schema_version: 0,
             txns_since_flush: 0,
             snapshot: false,
             parked: BTreeMap::new(),
@@ -205,13 +209,33 @@ impl Router {
         self.point.delta = None;
         self.point.blind = false;
         self.point.dirty = true;
+        self.point.schema_version = self.schema_version;
+    }
+
+    /// The schema history has this version from the end of the open group on, or from the next
+    /// move of the position: its records are durable already (invariant 7).
+    pub fn handle_schema_version(&mut self, version: u64) {
+        self.schema_version = version;
+    }
+
+    /// At start: the version that the checkpoint has.
+    pub fn restore_schema_version(&mut self, version: u64) {
+        self.schema_version = version;
+        self.point.schema_version = version;
+    }
+
+    /// A whole group, or nothing of one, is behind us.
+    fn moved(&mut self, delta: PositionDelta) {
+        self.point.add(delta);
+        self.point.schema_version = self.schema_version;
     }
 
     /// A new version of a table, in order with its frames. The shard of the table's name owns it.
     pub fn handle_schema(&mut self, schema: Arc<TableSchema>) {
         let held = self.is_held() && !self.bugs.has(Bug::SchemaOvertakesHeld);
         if held {
-            self.held.schemas.push((self.held.frames(), Arc::clone(&schema)));
+            let beside = Beside::Schema(Arc::clone(&schema));
+            self.held.beside.push((self.held.frames(), beside));
             self.note_schema(schema);
         } else {
             self.send_schema(schema);
@@ -298,8 +322,7 @@ impl Router {
             let FrameHead { offset, len, .. } = head;
             return Err(RouterError::FrameOutsideSegment { offset, len });
         }
-        let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
-        match group.mode {
+        match self.group.as_ref().ok_or(RouterError::NoGroup)?.mode {
             Mode::Held => {
                 let bound = match self.bugs.has(Bug::GroupUnbounded) {
                     true => usize::MAX,
@@ -312,21 +335,31 @@ impl Router {
                 if !self.streamed.take(&head)? {
                     return Ok(());
                 }
-                let head_of = || {
-                    self.last.0 += 1;
-                    let (origin, seq) = (group.origin.clone(), self.last);
-                    Arc::new(TxnHead { seq, commit_us: group.commit_us, origin })
-                };
-                let txn = self.streamed.head.get_or_insert_with(head_of);
+                if self.streamed.head.is_none() {
+                    self.streaming_head();
+                }
+                let Some(txn) = &self.streamed.head else { return Err(RouterError::NoGroup) };
                 let through = match self.bugs.has(Bug::PunctuateInTransaction) {
                     true => self.last,
                     false => self.whole,
                 };
                 let max = self.limits.frames_per_batch;
-                self.open.push(owner, segment, head, txn, through, max, &mut self.out);
+                self.open.push(owner, segment, head, txn, None, through, max, &mut self.out);
             }
         }
         Ok(())
+    }
+
+    /// Head of the open streaming group, made with its `Seq` when its first frame leaves.
+    fn streaming_head(&mut self) -> Arc<TxnHead> {
+        if let Some(head) = &self.streamed.head {
+            return Arc::clone(head);
+        }
+        let group = self.group.as_ref().expect("invariant: called inside a group alone");
+        self.last.0 += 1;
+        let (origin, seq) = (group.origin.clone(), self.last);
+        let head = Arc::new(TxnHead { seq, commit_us: group.commit_us, origin, id: None });
+        self.streamed.head.insert(head).clone()
     }
 
     /// SAVEPOINT in a held group. A name that is set again moves. Names compare without ASCII
@@ -372,13 +405,8 @@ impl Router {
                 self.held = held;
             }
         }
-        self.moved(delta)
-    }
-
-    /// A transaction is whole.
-    fn moved(&mut self, delta: PositionDelta) -> Result<(), RouterError> {
         self.whole = self.last;
-        self.point.add(delta);
+        self.moved(delta);
         self.txns_since_flush += 1;
         if self.txns_since_flush >= self.limits.txns_per_flush {
             self.flush()?;
@@ -388,46 +416,62 @@ impl Router {
 
     /// Routes a held group whose end was COMMIT.
     fn route_held(&mut self, group: Group, held: &Held) {
-        if held.frames() == 0 {
-            held.schemas.iter().for_each(|(_, schema)| self.send_schema(Arc::clone(schema)));
+        let schemas_alone = held.beside.iter().all(|(_, b)| matches!(b, Beside::Schema(_)));
+        if held.frames() == 0 && schemas_alone {
+            for (_, beside) in &held.beside {
+                if let Beside::Schema(schema) = beside {
+                    self.send_schema(Arc::clone(schema));
+                }
+            }
             return;
         }
         self.last.0 += 1;
         let Group { origin, commit_us, .. } = group;
-        let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin });
+        let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin, id: None });
         if held.is_spilled() {
             let owners = self.owners_of(held.tables());
-            let schema = |(before, schema): &(u64, Arc<TableSchema>)| {
-                (*before, self.map.owner(&schema.name), Arc::clone(schema))
+            let owned = |(before, beside): &(u64, Beside)| {
+                let owner = match beside {
+                    Beside::Schema(schema) => self.map.owner(&schema.name),
+                    Beside::Annex(annex) => self.annex_owner(annex),
+                };
+                (*before, owner, beside.clone())
             };
-            let schemas = held.schemas.iter().map(schema).collect();
+            let beside = held.beside.iter().map(owned).collect();
             let (spill, bytes) = (held.spill_id(), held.spilled_bytes());
             let (shards, limits) = (self.map.shards(), self.limits);
-            let replay = Replay::new(spill, bytes, txn, owners, schemas, shards, limits);
+            let replay = Replay::new(spill, bytes, txn, owners, beside, shards, limits);
             self.queue_replay(replay);
             return;
         }
-        let mut schemas = held.schemas.iter().peekable();
+        let mut beside = held.beside.iter().peekable();
         for (n, (segment, head)) in held.memory().enumerate() {
-            while let Some((_, schema)) = schemas.next_if(|(at, _)| *at <= n as u64) {
-                self.send_schema(Arc::clone(schema));
+            while let Some((_, beside)) = beside.next_if(|(at, _)| *at <= n as u64) {
+                self.route_beside(beside, &txn);
             }
             let Some(table) = &self.tables[head.table.0 as usize] else { continue };
             if self.stopped.contains(&head.table) {
                 continue;
             }
             let max = self.limits.frames_per_batch;
-            self.open.push(table.owner, segment, *head, &txn, self.whole, max, &mut self.out);
+            let (whole, out) = (self.whole, &mut self.out);
+            self.open.push(table.owner, segment, *head, &txn, None, whole, max, out);
         }
-        schemas.for_each(|(_, schema)| self.send_schema(Arc::clone(schema)));
+        beside.for_each(|(_, beside)| self.route_beside(beside, &txn));
     }
 
-    /// By the index that records use.
-    fn owners_of(&self, tables: &[TableId]) -> Vec<Owner> {
-        let owner = |&t: &TableId| match self.tables.get(t.0 as usize).and_then(Option::as_ref) {
-            _ if self.stopped.contains(&t) => Owner::Stopped,
-            Some(table) => Owner::Shard(t, table.owner),
-            None => Owner::Unknown(t),
+    fn route_beside(&mut self, beside: &Beside, txn: &Arc<TxnHead>) {
+        match beside {
+            Beside::Schema(schema) => self.send_schema(Arc::clone(schema)),
+            Beside::Annex(annex) => self.push_annex(annex, txn),
+        }
+    }
+
+    /// By the index that spill records use; `None`: the table has stopped.
+    fn owners_of(&self, tables: &[TableId]) -> Vec<Option<(TableId, ShardId)>> {
+        let owner = |t: &TableId| {
+            let table = self.tables.get(t.0 as usize).and_then(Option::as_ref);
+            table.filter(|_| !self.stopped.contains(t)).map(|table| (*t, table.owner))
         };
         tables.iter().map(owner).collect()
     }
@@ -448,21 +492,14 @@ impl Router {
         if self.bugs.has(Bug::RolledBackRouted) {
             return self.commit(delta);
         }
-        self.drop_group()?;
-        self.point.add(delta);
+        self.drop_group(true)?;
+        self.moved(delta);
         Ok(())
     }
 
-    /// Says more of where the open group came from, before its first frame.
-    pub fn amend(&mut self, origin: TxnOrigin) -> Result<(), RouterError> {
-        let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
-        debug_assert!(self.streamed.head.is_none() || self.streamed.resumed(), "frames are out");
-        group.origin = origin;
-        Ok(())
-    }
-
-    /// Drops the frames of the open group and sends its schemas.
-    fn drop_group(&mut self) -> Result<(), RouterError> {
+    /// Drops the frames of the open group and sends its schemas. `annexes`: also its records beside
+    /// rows, which no rollback takes back (a group that is read again gives them again).
+    fn drop_group(&mut self, annexes: bool) -> Result<(), RouterError> {
         match self.group.as_ref().ok_or(RouterError::NoGroup)?.mode {
             Mode::Streaming if self.streamed.head.is_some() => {
                 return Err(RouterError::GroupStreams);
@@ -470,7 +507,7 @@ impl Router {
             Mode::Streaming => {}
             Mode::Held => {
                 self.held.forget(self.spill.as_mut())?;
-                self.leave_held();
+                self.leave_held(annexes);
             }
         }
         self.group = None;
@@ -478,11 +515,19 @@ impl Router {
     }
 
     /// The held group's frames are gone elsewhere; its schemas hold.
-    fn leave_held(&mut self) {
-        let schemas = std::mem::take(&mut self.held.schemas);
+    fn leave_held(&mut self, annexes: bool) {
+        let beside = std::mem::take(&mut self.held.beside);
         self.held.reset();
-        self.group = None;
-        schemas.into_iter().for_each(|(_, schema)| self.send_schema(schema));
+        let group = self.group.take();
+        for (_, beside) in beside {
+            match (beside, &group) {
+                (Beside::Schema(schema), _) => self.send_schema(schema),
+                (Beside::Annex(annex), Some(group)) if annexes => {
+                    self.annex_alone(&annex, group.origin.clone(), group.commit_us);
+                }
+                (Beside::Annex(_), _) => {}
+            }
+        }
     }
 
     /// XA PREPARE: the open group waits, over restarts if need be, until its end comes under
@@ -506,7 +551,7 @@ impl Router {
             frames: held.frames(),
             tables: tables.map(schema).collect(),
         };
-        self.leave_held();
+        self.leave_held(true);
         self.unsynced.push(parked.spill);
         if !self.bugs.has(Bug::ParkedUnlisted) {
             self.point.parked.push(ParkedChange::Parked(Arc::new(parked.clone())));
@@ -514,7 +559,7 @@ impl Router {
         if let Some(old) = self.parked.insert(parked.xid.clone(), parked) {
             self.removable.push_back((self.point.id, old.spill));
         }
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -527,7 +572,7 @@ impl Router {
         delta: PositionDelta,
     ) -> Result<(), RouterError> {
         if self.bugs.has(Bug::XaRoutedAtPrepare) {
-            self.point.add(delta);
+            self.moved(delta);
             return Ok(());
         }
         let group = self.release(xid)?;
@@ -541,14 +586,14 @@ impl Router {
                 }
             }
             self.last.0 += 1;
-            let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin });
+            let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin, id: None });
             let tables: Vec<TableId> = group.tables.iter().map(|schema| schema.table).collect();
             let owners = self.owners_of(&tables);
             let (shards, limits) = (self.map.shards(), self.limits);
             self.queue_replay(Replay::of_parked(&group, txn, owners, shards, limits));
             self.whole = self.last;
         }
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -561,7 +606,7 @@ impl Router {
         if !self.bugs.has(Bug::XaRoutedAtPrepare) {
             self.release(xid)?;
         }
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
@@ -588,7 +633,7 @@ impl Router {
 
     /// A keepalive, a filtered transaction, a rotate: the position moves without a row.
     pub fn advance(&mut self, delta: PositionDelta) {
-        self.point.add(delta);
+        self.moved(delta);
     }
 
     /// The first snapshot is whole: from the next point on a restart streams. No group may be
@@ -599,16 +644,15 @@ impl Router {
         }
         self.snapshot = false;
         self.point.snapshot_done = true;
-        self.point.add(delta);
+        self.moved(delta);
         Ok(())
     }
 
-    /// The connection is lost, perhaps inside a group. A held group and those in progress are
-    /// dropped (the source sends them again), its schemas hold; a streaming one waits for its rest.
+    /// The connection is lost, perhaps inside a group. A held group is dropped (the source sends
+    /// it again), its schemas hold; a streaming one waits for its rest.
     pub fn interrupted(&mut self) -> Result<(), RouterError> {
-        self.in_progress.forget(self.spill.as_mut())?;
         if self.is_held() {
-            return self.drop_group();
+            return self.drop_group(false);
         }
         if let Some(group) = self.group.take()
             && self.streamed.head.is_some()
@@ -635,11 +679,21 @@ impl Router {
         };
         self.open.punctuate(through, idle_too, &mut self.out);
         if self.point.dirty && !self.point.blind && !self.snapshot {
-            let next = NextPoint::new(PointId(self.point.id.0 + 1));
+            let next = NextPoint::new(PointId(self.point.id.0 + 1), self.point.schema_version);
             let done = std::mem::replace(&mut self.point, next);
-            let NextPoint { id: point, base, delta, parked, stops, snapshot_done, .. } = done;
+            let NextPoint { id: point, base, delta, parked, stops, .. } = done;
+            let NextPoint { snapshot_done, schema_version, .. } = done;
             let seq = self.whole;
-            let point = CommitPoint { point, seq, base, delta, parked, stops, snapshot_done };
+            let point = CommitPoint {
+                point,
+                seq,
+                base,
+                delta,
+                parked,
+                stops,
+                snapshot_done,
+                schema_version,
+            };
             self.out.push_back(Out::Ready(RouterOutput::Point(point)));
         }
         Ok(())
@@ -696,7 +750,7 @@ impl Router {
 
     /// Bytes of rows that wait here: queued for shards, or held in memory until their group's end.
     pub fn pending_bytes(&self) -> usize {
-        self.held_bytes() + self.in_progress.memory_bytes() + self.open.bytes
+        self.held_bytes() + self.open.bytes
     }
 
     /// Bytes of memory that the open group holds until its end.

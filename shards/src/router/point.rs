@@ -19,13 +19,15 @@ pub(super) struct NextPoint {
     pub(super) parked: Vec<ParkedChange>,
     pub(super) stops: Vec<TableStop>,
     pub(super) snapshot_done: bool,
+    /// Version of the schema history at the position.
+    pub(super) schema_version: u64,
 }
 
 impl NextPoint {
-    pub(super) fn new(id: PointId) -> Self {
+    pub(super) fn new(id: PointId, schema_version: u64) -> Self {
         let (base, delta, parked, stops) = (None, None, Vec::new(), Vec::new());
         let (dirty, blind, snapshot_done) = (false, false, false);
-        Self { id, dirty, blind, base, delta, parked, stops, snapshot_done }
+        Self { id, dirty, blind, base, delta, parked, stops, snapshot_done, schema_version }
     }
 
     pub(super) fn add(&mut self, delta: PositionDelta) {

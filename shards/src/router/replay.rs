@@ -1,38 +1,25 @@
-//! A group of records on its way out: read in pieces from the spill store into fresh segments, or
-//! at once from memory.
+//! A spilled group on its way back: read in pieces into fresh segments.
 //!
-//! Enters: records. Leaves: frame batches and schemas, in the group's order, without the frames of
-//! aborted parts. Keeps: one piece in memory at a time; a record that does not check is Fatal,
-//! never a guess.
+//! Enters: bytes of the spill store. Leaves: frame batches and schemas, in the group's order.
+//! Keeps: one piece in memory at a time; a record that does not check is Fatal, never a guess.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, TableId};
-use penstock_protocol::schema::TableSchema;
 
 use crate::hop::{ParkedGroup, ShardInput, TxnHead};
 use crate::limits::{Limits, SEGMENT_SLACK};
+use crate::router::annexes::Beside;
 use crate::router::held::through_of;
 use crate::router::open::OpenBatches;
-use crate::router::{Out, RouterError, RouterOutput};
+use crate::router::{Out, RouterOutput};
 use crate::segment::{Segment, SegmentHome, Shelf};
 use crate::seq::ShardId;
 use crate::spill::{Record, SpillError, SpillId, SpillStore, read_record};
 
-/// (frames before it, who owns it, schema), in order.
-pub(super) type Schemas = VecDeque<(u64, ShardId, Arc<TableSchema>)>;
-
-/// What becomes of a table's frames.
-#[derive(Clone, Copy)]
-pub(super) enum Owner {
-    /// They go to this shard.
-    Shard(TableId, ShardId),
-    /// The table has stopped: they are dropped.
-    Stopped,
-    /// It has no schema: there must be none but those of aborted parts.
-    Unknown(TableId),
-}
+/// (frames before it, who owns it, schema or annex record), in order.
+pub(super) type Besides = VecDeque<(u64, ShardId, Beside)>;
 
 pub(super) struct Replay {
     spill: SpillId,
@@ -41,11 +28,9 @@ pub(super) struct Replay {
     offset: u64,
     frames: u64,
     txn: Arc<TxnHead>,
-    /// By the index that records use.
-    owners: Vec<Owner>,
-    /// Parts whose frames are dropped, ascending.
-    aborted: Vec<u32>,
-    schemas: Schemas,
+    /// By the index that records use; `None`: the table has stopped.
+    owners: Vec<Option<(TableId, ShardId)>>,
+    beside: Besides,
     shards: u16,
     limits: Limits,
     /// The store's bytes are of no use once read.
@@ -58,51 +43,20 @@ impl Replay {
         spill: SpillId,
         bytes: u64,
         txn: Arc<TxnHead>,
-        owners: Vec<Owner>,
-        schemas: Schemas,
+        owners: Vec<Option<(TableId, ShardId)>>,
+        beside: Besides,
         shards: u16,
         limits: Limits,
     ) -> Self {
-        Self {
-            spill,
-            bytes,
-            offset: 0,
-            frames: 0,
-            txn,
-            owners,
-            aborted: Vec::new(),
-            schemas,
-            shards,
-            limits,
-            remove: true,
-            ready: VecDeque::new(),
-        }
-    }
-
-    /// Without the frames of these parts (ascending).
-    pub(super) fn without(self, aborted: Vec<u32>) -> Self {
-        Self { aborted, ..self }
-    }
-
-    /// A group whose records are all in memory: nothing is read from a store.
-    pub(super) fn of_memory(self, mut records: Vec<u8>) -> Result<Self, RouterError> {
-        let mut replay = Self { spill: SpillId(0), bytes: 0, remove: false, ..self };
-        let len = records.len();
-        records.resize(len + SEGMENT_SLACK, 0);
-        let segment = Segment::freeze(records, len, None);
-        let (heads, end) = replay.heads(segment.data())?;
-        if !matches!(end, End::At(at) if at == len) {
-            return Err(replay.damaged(0).into());
-        }
-        replay.route(&segment, heads)?;
-        Ok(replay)
+        let (offset, frames, ready, remove) = (0, 0, VecDeque::new(), true);
+        Self { spill, bytes, offset, frames, txn, owners, beside, shards, limits, remove, ready }
     }
 
     /// A parked group: its bytes stay until a checkpoint no longer lists it.
     pub(super) fn of_parked(
         group: &ParkedGroup,
         txn: Arc<TxnHead>,
-        owners: Vec<Owner>,
+        owners: Vec<Option<(TableId, ShardId)>>,
         shards: u16,
         limits: Limits,
     ) -> Self {
@@ -125,15 +79,17 @@ impl Replay {
         &mut self,
         store: &mut dyn SpillStore,
         shelf: &Arc<Shelf>,
-    ) -> Result<Option<RouterOutput>, RouterError> {
+    ) -> Result<Option<RouterOutput>, SpillError> {
         // A piece gives nothing if its tables have stopped.
         while self.ready.is_empty() && self.offset < self.bytes {
             self.read_piece(store, shelf)?;
         }
         if self.ready.is_empty() {
-            while let Some((_, owner, schema)) = self.schemas.pop_front() {
-                self.push_schema(owner, schema);
+            let mut open = OpenBatches::new(self.shards);
+            while let Some((_, owner, beside)) = self.beside.pop_front() {
+                self.push_beside(&mut open, owner, beside);
             }
+            open.seal_all(through_of(&self.txn), &mut self.ready);
         }
         match self.ready.pop_front() {
             Some(Out::Ready(output)) => Ok(Some(output)),
@@ -145,7 +101,7 @@ impl Replay {
         &mut self,
         store: &mut dyn SpillStore,
         shelf: &Arc<Shelf>,
-    ) -> Result<(), RouterError> {
+    ) -> Result<(), SpillError> {
         let mut want = self.limits.spill_piece_bytes;
         let (buffer, len, heads) = loop {
             let left = usize::try_from(self.bytes - self.offset).unwrap_or(usize::MAX);
@@ -156,7 +112,7 @@ impl Replay {
             match end {
                 End::At(at) => break (buffer, at, heads),
                 End::Longer(needed) if needed <= left && needed > want => want = needed,
-                End::Longer(_) => return Err(self.damaged(0).into()),
+                End::Longer(_) => return Err(self.damaged(0)),
             }
         };
         // An oversize record's buffer is not kept.
@@ -164,7 +120,8 @@ impl Replay {
         let home = usual.then(|| shelf.clone() as Arc<dyn SegmentHome>);
         let segment = Segment::freeze(buffer, len, home);
         self.offset += len as u64;
-        self.route(&segment, heads)
+        self.route(&segment, heads);
+        Ok(())
     }
 
     fn fill(&self, store: &mut dyn SpillStore, into: &mut [u8]) -> Result<(), SpillError> {
@@ -182,13 +139,13 @@ impl Replay {
         SpillError::Damaged { group: self.spill, offset: self.offset + at }
     }
 
-    /// The whole records of a piece, each with its part.
-    fn heads(&self, piece: &[u8]) -> Result<(Vec<(FrameHead, u32)>, End), SpillError> {
+    /// The whole records of a piece.
+    fn heads(&self, piece: &[u8]) -> Result<(Vec<FrameHead>, End), SpillError> {
         let (mut heads, mut at) = (Vec::new(), 0);
         while at < piece.len() {
             match read_record(piece, at) {
-                Record::Whole(head, part, len) => {
-                    heads.push((head, part));
+                Record::Whole(head, len) => {
+                    heads.push(head);
                     at += len;
                 }
                 Record::Longer(needed) if at == 0 => return Ok((heads, End::Longer(needed))),
@@ -196,48 +153,42 @@ impl Replay {
                 Record::Damaged => return Err(self.damaged(at as u64)),
             }
         }
-        let known = |(head, _): &(FrameHead, u32)| (head.table.0 as usize) < self.owners.len();
+        let known = |head: &FrameHead| (head.table.0 as usize) < self.owners.len();
         match heads.iter().all(known) {
             true => Ok((heads, End::At(at))),
             false => Err(self.damaged(0)),
         }
     }
 
-    fn route(
-        &mut self,
-        segment: &Arc<Segment>,
-        heads: Vec<(FrameHead, u32)>,
-    ) -> Result<(), RouterError> {
+    fn route(&mut self, segment: &Arc<Segment>, heads: Vec<FrameHead>) {
         let mut open = OpenBatches::new(self.shards);
         let through = through_of(&self.txn);
-        for (mut head, part) in heads {
-            while self.schemas.front().is_some_and(|(before, ..)| *before <= self.frames) {
-                let Some((_, owner, schema)) = self.schemas.pop_front() else { break };
-                open.seal(owner, through, &mut self.ready);
-                self.push_schema(owner, schema);
+        for mut head in heads {
+            while self.beside.front().is_some_and(|(before, ..)| *before <= self.frames) {
+                let Some((_, owner, beside)) = self.beside.pop_front() else { break };
+                self.push_beside(&mut open, owner, beside);
             }
             self.frames += 1;
-            if part != 0 && self.aborted.binary_search(&part).is_ok() {
-                continue;
-            }
-            let owner = match self.owners[head.table.0 as usize] {
-                Owner::Shard(table, owner) => {
-                    head.table = table;
-                    owner
-                }
-                Owner::Stopped => continue,
-                Owner::Unknown(table) => return Err(RouterError::UnknownTable(table)),
-            };
+            let Some((table, owner)) = self.owners[head.table.0 as usize] else { continue };
+            head.table = table;
             let (txn, out) = (&self.txn, &mut self.ready);
-            open.push(owner, segment, head, txn, through, self.limits.frames_per_batch, out);
+            open.push(owner, segment, head, txn, None, through, self.limits.frames_per_batch, out);
         }
         open.seal_all(through, &mut self.ready);
-        Ok(())
     }
 
-    fn push_schema(&mut self, owner: ShardId, schema: Arc<TableSchema>) {
-        let input = ShardInput::Schema(schema);
-        self.ready.push_back(Out::Ready(RouterOutput::ToShard(owner, input)));
+    fn push_beside(&mut self, open: &mut OpenBatches, owner: ShardId, beside: Beside) {
+        let (through, max) = (through_of(&self.txn), self.limits.frames_per_batch);
+        match beside {
+            Beside::Schema(schema) => {
+                open.seal(owner, through, &mut self.ready);
+                let input = ShardInput::Schema(schema);
+                self.ready.push_back(Out::Ready(RouterOutput::ToShard(owner, input)));
+            }
+            Beside::Annex(annex) => {
+                open.push_annex(owner, &annex, &self.txn, None, through, max, &mut self.ready);
+            }
+        }
     }
 }
 

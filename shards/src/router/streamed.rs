@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, TableId};
 
+use crate::annex::{ANNEX_KINDS, Annex};
 use crate::hop::TxnHead;
 use crate::router::RouterError;
 
@@ -21,12 +22,14 @@ pub(super) struct Streamed {
     tables: Vec<Count>,
     /// Tables whose count is not zero.
     touched: Vec<TableId>,
+    /// By `AnnexKind`.
+    annexes: [Count; ANNEX_KINDS],
 }
 
 #[derive(Clone, Copy, Default)]
 struct Count {
     routed: u64,
-    /// Over kind and length of the frames routed.
+    /// Over kind and length of what was routed.
     mark: u64,
     /// Frames to be passed over.
     left: u64,
@@ -38,6 +41,7 @@ impl Streamed {
     /// Another group begins.
     pub(super) fn start(&mut self) {
         self.head = None;
+        self.annexes = Default::default();
         for table in self.touched.drain(..) {
             self.tables[table.0 as usize] = Count::default();
         }
@@ -46,14 +50,9 @@ impl Streamed {
     /// The same group begins again.
     pub(super) fn resume(&mut self) {
         for table in &self.touched {
-            let count = &mut self.tables[table.0 as usize];
-            (count.left, count.again) = (count.routed, 0);
+            self.tables[table.0 as usize].resume();
         }
-    }
-
-    /// True if the group begins again: its head stands.
-    pub(super) fn resumed(&self) -> bool {
-        self.touched.iter().any(|table| self.tables[table.0 as usize].left > 0)
+        self.annexes.iter_mut().for_each(Count::resume);
     }
 
     /// True if this frame is to be routed, false if it was before.
@@ -63,30 +62,47 @@ impl Streamed {
             self.tables.resize(at + 1, Count::default());
         }
         let count = &mut self.tables[at];
-        if count.left > 0 {
-            count.left -= 1;
-            count.again = mark(count.again, head);
-            return match count.left == 0 && count.again != count.mark {
-                true => Err(RouterError::AnotherGroup),
-                false => Ok(false),
-            };
-        }
-        if count.routed == 0 {
+        if count.left == 0 && count.routed == 0 {
             self.touched.push(head.table);
         }
-        count.routed += 1;
-        count.mark = mark(count.mark, head);
-        Ok(true)
+        count.take(u64::from(head.len) << 8 ^ head.kind as u64)
+    }
+
+    /// The same for a record beside rows.
+    pub(super) fn take_annex(&mut self, annex: &Annex) -> Result<bool, RouterError> {
+        self.annexes[annex.kind() as usize].take(u64::from(annex.weight()))
     }
 
     /// True if everything that was routed before came again, but for tables that have stopped.
     pub(super) fn is_whole(&self, stopped: &BTreeSet<TableId>) -> bool {
         let came = |table: &TableId| self.tables[table.0 as usize].left == 0;
         self.touched.iter().all(|table| came(table) || stopped.contains(table))
+            && self.annexes.iter().all(|count| count.left == 0)
     }
 }
 
-fn mark(before: u64, head: &FrameHead) -> u64 {
-    let frame = u64::from(head.len) << 8 ^ head.kind as u64;
-    (before ^ frame).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+impl Count {
+    /// The group begins again.
+    fn resume(&mut self) {
+        (self.left, self.again) = (self.routed, 0);
+    }
+
+    /// True if this one is to be routed.
+    fn take(&mut self, one: u64) -> Result<bool, RouterError> {
+        if self.left > 0 {
+            self.left -= 1;
+            self.again = mark(self.again, one);
+            return match self.left == 0 && self.again != self.mark {
+                true => Err(RouterError::AnotherGroup),
+                false => Ok(false),
+            };
+        }
+        self.routed += 1;
+        self.mark = mark(self.mark, one);
+        Ok(true)
+    }
+}
+
+fn mark(before: u64, one: u64) -> u64 {
+    (before ^ one).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
 }

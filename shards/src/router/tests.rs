@@ -50,6 +50,8 @@ impl SpillStore for Spill {
     }
 }
 
+mod annexes;
+
 fn table_name(table: u32) -> TableName {
     TableName { database: "db".into(), schema: String::new(), table: format!("t{table}") }
 }
@@ -211,6 +213,31 @@ fn l27_an_unknown_place_is_no_checkpoint() {
     router.flush().unwrap();
     let points = drain(&mut router).points;
     assert_eq!((points.len(), points[0].delta.clone()), (1, Some(binlog(Some(30)))));
+}
+
+#[test]
+fn l23_a_point_has_the_schema_version_of_its_position() {
+    // Goal: DDL inside an open group counts from the group's end on, also after a flush in
+    // between; a stop moves no version; what the checkpoint had holds until then. Method: versions
+    // of the points around each.
+    let mut router = router(1, &Spill::default(), 1 << 20);
+    router.restore_schema_version(4);
+    let versions = |router: &mut Router| {
+        router.flush().unwrap();
+        drain(router).points.iter().map(|p| p.schema_version).collect::<Vec<_>>()
+    };
+    router.advance(lsn(1));
+    router.begin(origin(), 0, false, id(1)).unwrap();
+    router.handle_schema_version(5);
+    let (table, name, reason) = (TableId(7), table_name(1), "unreadable".to_owned());
+    router.stop_table(TableStop { table, name, seq: Seq(0), position: 9, reason });
+    assert_eq!(versions(&mut router), [4]);
+    give(&mut router, 0, &[b"a"]).unwrap();
+    assert_eq!(versions(&mut router), [0u64; 0]);
+    router.commit(lsn(2)).unwrap();
+    assert_eq!(versions(&mut router), [5]);
+    router.advance(lsn(3));
+    assert_eq!(versions(&mut router), [5]);
 }
 
 #[test]

@@ -19,9 +19,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use penstock_protocol::frame::TableId;
+use penstock_protocol::frame::{FrameKind, TableId};
 use penstock_protocol::schema::{TableName, TableSchema};
 
+use crate::annex::{ANNEX_KINDS, AnnexKind};
 use crate::batch::{Batch, BatchHome, SealedBatch};
 use crate::bucket::{lane_of, table_hash};
 use crate::bugs::{Bug, Bugs};
@@ -126,6 +127,8 @@ pub struct Shard<E> {
     stopped: Vec<TableName>,
     /// By `TableId`.
     tables: Vec<Option<Table>>,
+    /// By `AnnexKind`: of its pseudo-table's name.
+    annex_hashes: [u64; ANNEX_KINDS],
     input: Option<FrameBatch>,
     encodings: Vec<Encoding<E>>,
     sinks: Vec<SinkLanes>,
@@ -216,6 +219,7 @@ impl<E: RowEncoder> Shard<E> {
             on_table_error: config.on_table_error,
             stopped: config.stopped,
             tables: Vec::new(),
+            annex_hashes: AnnexKind::ALL.map(|kind| table_hash(&kind.name())),
             input: None,
             encodings,
             sinks: config.sinks.iter().map(|s| SinkLanes::new(*s, start)).collect(),
@@ -243,7 +247,8 @@ impl<E: RowEncoder> Shard<E> {
                         table.stopped = table.stopped.map(|_| 0);
                     }
                 }
-                assert!(batch.frames.is_empty() || batch.segment.is_some(), "frames need bytes");
+                let needs_bytes = batch.frames.len() > batch.annexes.len();
+                assert!(!needs_bytes || batch.segment.is_some(), "frames need bytes");
                 for encoding in &mut self.encodings {
                     assert!(batch.through >= encoding.received, "punctuation went back");
                     (encoding.cursor, encoding.resume) = (0, Resume::default());
@@ -305,24 +310,31 @@ impl<E: RowEncoder> Shard<E> {
         let mut moved = false;
         for _ in 0..self.limits.frames_per_poll {
             let Some(frame) = input.frames.get(self.encodings[at].cursor) else { break };
-            let Some(segment) = &input.segment else { break };
-            let table = self.tables.get(frame.head.table.0 as usize).and_then(Option::as_ref);
-            let table = table.ok_or(ShardError::UnknownTable(frame.head.table))?;
-            if table.stopped.is_some_and(|from| self.encodings[at].cursor >= from) {
-                self.encodings[at].next_frame();
-                moved = true;
-                continue;
-            }
-            let lane = lane_of(table.hash, self.encodings[at].lanes);
+            let hash = if frame.head.kind == FrameKind::Annex {
+                self.annex_hash(frame.head.table)?
+            } else {
+                let table = self.tables.get(frame.head.table.0 as usize).and_then(Option::as_ref);
+                let table = table.ok_or(ShardError::UnknownTable(frame.head.table))?;
+                if table.stopped.is_some_and(|from| self.encodings[at].cursor >= from) {
+                    self.encodings[at].next_frame();
+                    moved = true;
+                    continue;
+                }
+                table.hash
+            };
+            let lane = lane_of(hash, self.encodings[at].lanes);
             if self.is_full(at, lane) && !self.seal(at, lane, Some(input.through)) {
                 return Ok(moved);
             }
             let encoding = &mut self.encodings[at];
             let open = &mut encoding.open[usize::from(lane)];
-            let txn = &input.txns[frame.txn as usize];
-            let resume = &mut encoding.resume;
-            let encoded =
-                encoding.encoder.encode(segment, frame, txn, now_us, resume, &mut open.body);
+            let encoded = encode_frame(
+                &mut encoding.encoder,
+                (input, encoding.cursor),
+                now_us,
+                &mut encoding.resume,
+                &mut open.body,
+            );
             match encoded {
                 Ok(Encoded::Done) => encoding.next_frame(),
                 Ok(Encoded::Full) if open.body.is_empty() => {
@@ -334,7 +346,10 @@ impl<E: RowEncoder> Shard<E> {
                         encoding.resume = Resume::default();
                     }
                 }
-                Err(error) => self.stop_table(at, frame, txn.seq, error)?,
+                Err(error) => {
+                    let seq = input.txns[frame.txn as usize].seq;
+                    self.stop_table(at, frame, seq, error)?;
+                }
             }
             moved = true;
         }
@@ -346,6 +361,11 @@ impl<E: RowEncoder> Shard<E> {
             moved = true;
         }
         Ok(moved)
+    }
+
+    fn annex_hash(&self, id: TableId) -> Result<u64, ShardError> {
+        let kind = AnnexKind::of(id).ok_or(ShardError::UnknownTable(id))?;
+        Ok(self.annex_hashes[kind as usize])
     }
 
     fn too_large(&self, id: TableId) -> ShardError {
@@ -511,6 +531,27 @@ impl<E> Encoding<E> {
         self.cursor += 1;
         self.resume = Resume::default();
     }
+}
+
+/// Encodes what the frame at `cursor` points at: rows of the segment, or a record beside rows.
+fn encode_frame<E: RowEncoder>(
+    encoder: &mut E,
+    (input, cursor): (&FrameBatch, usize),
+    now_us: i64,
+    resume: &mut Resume,
+    body: &mut Batch,
+) -> Result<Encoded, EncodeError> {
+    let frame = &input.frames[cursor];
+    let txn = &input.txns[frame.txn as usize];
+    if *resume == Resume::default() {
+        resume.order = input.orders.get(cursor).copied();
+    }
+    if frame.head.kind == FrameKind::Annex {
+        let annex = &input.annexes[frame.head.offset as usize];
+        return Ok(encoder.encode_annex(annex, frame, txn, now_us, resume.order, body));
+    }
+    let segment = input.segment.as_ref().expect("invariant: looked at when the input came");
+    encoder.encode(segment, frame, txn, now_us, resume, body)
 }
 
 /// Memory of batches, back from the sinks.

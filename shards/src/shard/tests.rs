@@ -5,6 +5,7 @@ use std::sync::Arc;
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker};
 
 use super::*;
+use crate::annex::{Annex, Order};
 use crate::batch::{EventRef, KeyChange, Op};
 use crate::hop::{AckOutcome, Delivery, Frame, SinkAck, TxnHead, TxnOrigin};
 use crate::segment::Segment;
@@ -45,6 +46,26 @@ impl RowEncoder for Bytes {
             }
         }
         Ok(Encoded::Done)
+    }
+
+    fn encode_annex(
+        &mut self,
+        annex: &Annex,
+        frame: &Frame,
+        txn: &Arc<TxnHead>,
+        _now_us: i64,
+        order: Option<Order>,
+        batch: &mut Batch,
+    ) -> Encoded {
+        if batch.events.len() >= self.events_max {
+            return Encoded::Full;
+        }
+        let total = order.map_or(0, |order| order.total);
+        let value = Some(batch.append(format!("{:?}{total}", annex.kind()).as_bytes()));
+        let (op, key, key_change, seq) = (Op::Annex, None, KeyChange::No, txn.seq);
+        let (topic, ordinal, table) = (0, 0, frame.head.table);
+        batch.events.push(EventRef { topic, op, key, value, key_change, seq, ordinal, table });
+        Encoded::Done
     }
 
     fn topics(&self) -> Arc<Vec<Arc<str>>> {
@@ -107,7 +128,7 @@ fn frames(through: u64, frames: &[(u64, u32, &str)]) -> ShardInput {
     let list = frames.iter().map(|(seq, table, body)| {
         if txns.last().is_none_or(|txn| txn.seq != Seq(*seq)) {
             let origin = TxnOrigin::Wal { xid: 1, last_commit_lsn: 0 };
-            txns.push(Arc::new(TxnHead { seq: Seq(*seq), commit_us: 0, origin }));
+            txns.push(Arc::new(TxnHead { seq: Seq(*seq), commit_us: 0, origin, id: None }));
         }
         let (offset, len) = (bytes.len() as u32, body.len() as u32);
         bytes.extend_from_slice(body.as_bytes());
@@ -119,7 +140,14 @@ fn frames(through: u64, frames: &[(u64, u32, &str)]) -> ShardInput {
     let list = list.collect();
     let len = bytes.len();
     let segment = Some(Segment::freeze(bytes, len, None));
-    ShardInput::Frames(FrameBatch { segment, txns, frames: list, through: Seq(through) })
+    ShardInput::Frames(FrameBatch {
+        segment,
+        txns,
+        frames: list,
+        annexes: Vec::new(),
+        orders: Vec::new(),
+        through: Seq(through),
+    })
 }
 
 fn text(delivery: &Delivery) -> String {

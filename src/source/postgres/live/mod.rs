@@ -6,7 +6,6 @@ mod checks;
 mod logins;
 mod rig;
 mod starts;
-mod streamed;
 mod trouble;
 
 #[path = "../../../../tests/live/server.rs"]

@@ -11,16 +11,14 @@ use penstock_protocol::frame::{FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::position::{LsnPosition, Position, PositionDelta};
 use penstock_protocol::schema::{SourceKind, TableSchema};
 use penstock_shards::bucket::BucketMap;
-use penstock_shards::bugs::Bugs;
 use penstock_shards::hop::{CommitPoint, FrameBatch, ShardInput};
-use penstock_shards::limits::Limits;
 use penstock_shards::router::Router;
 use penstock_shards::seq::PointId;
 use penstock_shards::spill::MemorySpill;
 
 use super::server::Server;
 use crate::config::{
-    OnTableError, Postgres, Secret, Snapshot, SnapshotMode, Source, TableFilter, Tls, TlsMode,
+    OnTableError, Secret, Snapshot, SnapshotMode, Source, TableFilter, Tls, TlsMode,
 };
 use crate::error::{Error, Result};
 use crate::pipeline::Notice;
@@ -90,7 +88,6 @@ pub fn source(server: &Server, tables: &[&str]) -> Source {
         tls: Tls { mode: TlsMode::Off, ca: None, cert: None, key: None },
         slot: "s".into(),
         publication: "p".into(),
-        postgres: Postgres::default(),
         server_id: None,
         on_table_error: OnTableError::Fail,
         include_query: false,
@@ -106,15 +103,12 @@ pub struct Options {
     pub catch_up: bool,
     /// Nothing becomes durable until the test says so.
     pub undurable: bool,
-    /// Room in the spill store; 0: no bound.
-    pub spill_bytes_max: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let mode = SnapshotMode::Initial;
-        let (catch_up, undurable, spill_bytes_max) = (false, false, 0);
-        Self { mode, start: Start::Fresh, catch_up, undurable, spill_bytes_max }
+        Self { mode, start: Start::Fresh, catch_up: false, undurable: false }
     }
 }
 
@@ -153,12 +147,14 @@ impl Rig {
                 start: options.start,
                 catch_up: options.catch_up,
                 tables: TableDirectory::default(),
-                router: router(options.spill_bytes_max),
+                router: Router::new(BucketMap::round_robin(1), Box::new(MemorySpill::default())),
                 pool: segments::Pool::new(8, 64 << 10),
                 flushed: durable,
                 stop: stopped,
                 progress: ProgressSink::none(),
                 stopped: std::collections::BTreeSet::new(),
+                schema_version: 0,
+                history: None,
                 rings: vec![into_ring],
                 notices,
             };
@@ -267,14 +263,6 @@ impl Rig {
     }
 }
 
-/// A router that keeps little in memory.
-fn router(bytes_max: u64) -> Router {
-    let mut spill = MemorySpill::default();
-    spill.bytes_max = bytes_max;
-    let limits = Limits { group_bytes: 64 << 10, ..Limits::default() };
-    Router::with_limits(BucketMap::round_robin(1), Box::new(spill), limits, Bugs::NONE)
-}
-
 async fn consume(
     mut ring: ring::Consumer<ShardInput>,
     seen: Arc<Mutex<Seen>>,
@@ -304,6 +292,7 @@ fn take(batch: &FrameBatch, seen: &mut Seen) {
             FrameKind::Update => ('u', last_tuple(body)),
             FrameKind::Delete => ('d', last_tuple(body)),
             FrameKind::Truncate => ('t', String::new()),
+            FrameKind::Annex => continue,
         };
         let table = name(&seen.schemas, head.table);
         seen.events.push(Event { op, table, cells, marker: head.marker, seq });
@@ -366,14 +355,14 @@ async fn coordinate(
             }
             Notice::EndOfStream => {
                 let position = seen.lock().expect("unpoisoned").position.clone();
-                flushed.set(Flushed { position, point: last, last: true });
+                flushed.set(Flushed { position, point: last, schema_version: 0, last: true });
                 return;
             }
             _ => {}
         }
         if !switches.undurable.load(Ordering::SeqCst) {
             let position = seen.lock().expect("unpoisoned").position.clone();
-            flushed.set(Flushed { position, point: last, last: false });
+            flushed.set(Flushed { position, point: last, schema_version: 0, last: false });
         }
     }
 }
