@@ -71,8 +71,18 @@ fn kill9_mysql97() {
 }
 
 #[test]
+fn kill9_mariadb1011() {
+    kill9(Family::MariaDb1011);
+}
+
+#[test]
 fn kill9_mariadb118() {
     kill9(Family::MariaDb118);
+}
+
+#[test]
+fn kill9_postgres15() {
+    kill9(Family::Postgres15);
 }
 
 #[test]
@@ -128,8 +138,18 @@ fn outage_mysql97() {
 }
 
 #[test]
+fn outage_mariadb1011() {
+    outage(Family::MariaDb1011);
+}
+
+#[test]
 fn outage_mariadb118() {
     outage(Family::MariaDb118);
+}
+
+#[test]
+fn outage_postgres15() {
+    outage(Family::Postgres15);
 }
 
 #[test]
@@ -186,8 +206,18 @@ fn large_transaction_mysql97() {
 }
 
 #[test]
+fn large_transaction_mariadb1011() {
+    large_transaction(Family::MariaDb1011);
+}
+
+#[test]
 fn large_transaction_mariadb118() {
     large_transaction(Family::MariaDb118);
+}
+
+#[test]
+fn large_transaction_postgres15() {
+    large_transaction(Family::Postgres15);
 }
 
 #[test]

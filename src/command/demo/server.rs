@@ -272,7 +272,7 @@ fn major(text: &str) -> Option<u32> {
 
 /// Package managers: program, arguments that install the server.
 const MANAGERS: &[(&str, &[&str])] = &[
-    ("apt-get", &["install", "-y", "postgresql"]),
+    ("apt-get", &["-q", "install", "-y", "--no-install-recommends", "postgresql"]),
     ("dnf", &["install", "-y", "postgresql-server", "postgresql"]),
     ("zypper", &["--non-interactive", "install", "postgresql-server", "postgresql"]),
     ("apk", &["add", "postgresql", "postgresql-client"]),
@@ -299,16 +299,21 @@ fn install(say: &impl Fn(&str)) -> Result<(PathBuf, u32)> {
             .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
+            .output()
+            .map_err(|error| error.to_string())
+            .and_then(|output| if output.status.success() { Ok(()) } else { Err(said(&output)) })
     };
     // A fresh container has no package lists.
-    let done = run(arguments) || (*program == "apt-get" && run(&["update"]) && run(arguments));
-    match find().filter(|_| done) {
-        Some(found) => Ok(found),
-        None => Err(none(format!("`{line}` did not help; install PostgreSQL by hand"))),
-    }
+    let lists = |first: String| match *program {
+        "apt-get" => run(&["-q", "update"]).and_then(|()| run(arguments)),
+        _ => Err(first),
+    };
+    let done = run(arguments).or_else(lists);
+    let why = match done {
+        Ok(()) => "no server came with it".to_owned(),
+        Err(text) => text,
+    };
+    find().ok_or_else(|| none(format!("`{line}` did not help ({why}); install it by hand")))
 }
 
 fn is_root() -> bool {
