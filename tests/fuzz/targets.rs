@@ -177,6 +177,7 @@ fn mysql_schema(map: &TableMap, table: TableId) -> TableSchema {
         key: key.filter(|&column| usize::from(column) < count).collect(),
         identity: Vec::new(),
         replica_identity: b'f',
+        period: None,
     }
 }
 
@@ -328,6 +329,7 @@ fn postgres_schema(relation: &pgoutput::Relation<'_>, table: TableId) -> TableSc
         key: identity().map(|(n, _)| number(n)).collect(),
         identity: identity().map(|(n, _)| number(n)).collect(),
         replica_identity: relation.replica_identity,
+        period: None,
     }
 }
 
