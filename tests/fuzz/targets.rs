@@ -214,7 +214,7 @@ fn encode(
     let marker = SnapshotMarker::Streaming;
     let len = u32::try_from(body.len()).expect("small");
     let head = FrameHead { kind, marker, format, table, offset: 6, len, position: 4 };
-    let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: 0, origin });
+    let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: 0, origin, id: None });
     let (mut resume, mut batch) = (Resume::default(), Batch::default());
     let frame = Frame { head, txn: 0 };
     loop {
