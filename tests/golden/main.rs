@@ -2,6 +2,7 @@
 
 mod annex;
 mod binlog;
+mod metadata;
 mod mysql;
 mod options;
 mod postgres;

@@ -270,6 +270,13 @@ pub struct Order {
     pub collection: u64,
 }
 
+impl Order {
+    /// Of the event of the same table that follows at once.
+    pub fn next(self) -> Self {
+        Self { total: self.total + 1, collection: self.collection + 1 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use penstock_protocol::frame::{FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::schema::{SourceKind, TableSchema};
 
 use super::cells::{CellWriter, Fault, Spans};
-use super::number::put_i64;
+use super::number::{put_i64, put_u64};
 use super::options::EncodeOptions;
 use super::plan::{Plan, connector_name};
 use super::text::{Out, escaped};
@@ -39,6 +39,8 @@ pub struct JsonEncoder {
     tables: Vec<Option<Box<Table>>>,
     topics: Arc<Vec<Arc<str>>>,
     spans: Box<Spans>,
+    /// Plans write what decides on the number of events alone.
+    keys_only: bool,
     /// By `AnnexKind`: transaction, and events of it so far.
     annexes: [(Seq, u32); ANNEX_KINDS],
 }
@@ -76,8 +78,37 @@ impl JsonEncoder {
             tables: Vec::new(),
             topics: Arc::default(),
             spans: Box::new([0; 128]),
+            keys_only: false,
             annexes: [(Seq(0), 0); ANNEX_KINDS],
         }
+    }
+
+    /// One whose events are counted and thrown away. `keys_only`: their values are left out.
+    pub(super) fn for_counting(options: EncodeOptions, kind: SourceKind, keys_only: bool) -> Self {
+        Self { keys_only, ..Self::new(options, kind) }
+    }
+
+    fn table(&self, id: TableId) -> Option<&Table> {
+        self.tables.get(id.0 as usize)?.as_deref()
+    }
+
+    /// Whether records of this table have a key.
+    pub(super) fn has_key(&self, id: TableId) -> bool {
+        self.table(id).is_some_and(|table| !table.plan.key.parts.is_empty())
+    }
+
+    /// Whether no row of this table can be written.
+    pub(super) fn refuses(&self, id: TableId) -> bool {
+        self.table(id).is_none_or(|table| table.plan.refused.is_some())
+    }
+
+    /// Rows of a frame of a binlog; none if it cannot be read.
+    pub(super) fn count_rows(&mut self, segment: &Segment, frame: &Frame, txn: &TxnHead) -> u32 {
+        let options = &self.options;
+        let table = self.tables.get_mut(frame.head.table.0 as usize).and_then(Option::as_mut);
+        let Some(table) = table.filter(|table| table.plan.refused.is_none()) else { return 0 };
+        let job = Job { options, segment, frame, txn, now_us: 0 };
+        mysql::count_rows(table, &job).unwrap_or(0)
     }
 
     fn topic(&mut self, name: &str) -> u32 {
@@ -102,7 +133,10 @@ impl RowEncoder for JsonEncoder {
             Some(old) => (old.ordinal_of, old.ordinal),
             None => (Seq(0), 0),
         };
-        let plan = Plan::compile(Arc::clone(&schema), &self.options, topic);
+        let mut plan = Plan::compile(Arc::clone(&schema), &self.options, topic);
+        if self.keys_only {
+            plan = plan.without_values(&self.options);
+        }
         let walk = match self.kind {
             SourceKind::MySql | SourceKind::MariaDb => Walk::MySql(mysql::Walk::new(&plan)),
             SourceKind::Postgres => Walk::Postgres(postgres::Walk::new(&plan)),
@@ -132,7 +166,7 @@ impl RowEncoder for JsonEncoder {
         }
         let job = Job { options: &self.options, segment, frame, txn, now_us };
         if frame.head.kind == FrameKind::Truncate {
-            truncate(table, &job, batch);
+            truncate(table, &job, resume.order, batch);
             return Ok(Encoded::Done);
         }
         if let Some(reason) = &table.plan.refused {
@@ -422,8 +456,49 @@ pub(crate) fn put_end(out: &mut Out, op: Op, now: &Instant) {
 pub(crate) trait RowSource {
     /// Writes `,"source":{…},"transaction":…}` for the `row`-th row of the event.
     fn put(&self, out: &mut Out, op: Op, row: u32);
+    /// The same with the numbers of the event in its transaction.
+    fn put_numbered(&self, out: &mut Out, op: Op, row: u32, order: Order);
     /// The most that `put` writes.
     fn room(&self) -> usize;
+}
+
+/// What `put_end` writes for an event without numbers. Quotes within strings are escaped, so that it
+/// stands in no text of a user.
+const NO_TRANSACTION: &[u8] = b"\"transaction\":null";
+/// Room that `put_transaction` needs beside its tail and the id.
+const TRANSACTION_ROOM: usize = 128;
+
+/// Writes a drawn tail with a transaction block in the place of its null (ENVELOPE section 2).
+/// `position`: what PostgreSQL's id ends with.
+#[cold]
+pub(crate) fn put_transaction(
+    out: &mut Out,
+    tail: &[u8],
+    id: &str,
+    position: Option<u64>,
+    order: Order,
+) {
+    let at = tail.windows(NO_TRANSACTION.len()).rposition(|text| text == NO_TRANSACTION);
+    let Some(at) = at else { return out.exact(tail) };
+    let null = at + NO_TRANSACTION.len() - b"null".len();
+    out.ensure(tail.len() + 6 * id.len() + TRANSACTION_ROOM);
+    out.exact(&tail[..null]);
+    out.exact(b"{\"id\":\"");
+    if id.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        out.exact(&escaped(id));
+    } else {
+        out.exact(id.as_bytes());
+    }
+    if let Some(position) = position {
+        out.byte(b':');
+        put_u64(out, position);
+    }
+    out.exact(b"\",\"total_order\":");
+    put_u64(out, order.total);
+    out.exact(b",\"data_collection_order\":");
+    put_u64(out, order.collection);
+    out.byte(b'}');
+    out.exact(&tail[null + b"null".len()..]);
 }
 
 // ------------------------------------------------------------------------------ events
@@ -442,6 +517,8 @@ pub(crate) struct Emitter<'a, S: RowSource> {
     pub events: &'a mut Vec<EventRef>,
     pub seq: Seq,
     pub tombstones: bool,
+    /// With transaction metadata: numbers of the next event.
+    pub order: Option<Order>,
 }
 
 #[inline(always)]
@@ -465,6 +542,19 @@ impl<S: RowSource> Emitter<'_, S> {
         self.events.push(EventRef { topic, op, key, value, key_change, seq, ordinal, table });
     }
 
+    /// `,"source":{…},"transaction":…}` of the next event.
+    #[inline(always)]
+    fn put_source(&mut self, out: &mut Out, op: Op, row: u32) {
+        match self.order {
+            None => self.source.put(out, op, row),
+            Some(order) => {
+                let source = self.source;
+                out.cold(|out| source.put_numbered(out, op, row, order));
+                self.order = Some(order.next());
+            }
+        }
+    }
+
     /// The row's value stands from `value` to the cursor, up to and without `,"source"`: completes
     /// it, writes the key from the spans at `base`, adds the event and a delete's tombstone.
     #[inline(always)]
@@ -475,7 +565,7 @@ impl<S: RowSource> Emitter<'_, S> {
         value: usize,
         (row, ordinal): (u32, u32),
     ) {
-        self.source.put(&mut w.out, op, row);
+        self.put_source(&mut w.out, op, row);
         let end = w.out.at();
         let key = put_key(&mut w.out, self.plan, w.spans, w.base);
         self.push(op, key, Some(span(value, end)), KeyChange::No, ordinal);
@@ -502,7 +592,7 @@ impl<S: RowSource> Emitter<'_, S> {
         out.exact(b"{\"before\":");
         out.again(before.from, before.to - before.from);
         out.exact(b",\"after\":null");
-        self.source.put(out, Op::Delete, row);
+        self.put_source(out, Op::Delete, row);
         let end = out.at();
         let change = header(new, KeyChange::NewKey);
         self.push(Op::Delete, old, Some(span(value, end)), change, ordinal);
@@ -512,7 +602,7 @@ impl<S: RowSource> Emitter<'_, S> {
         let value = out.at();
         out.exact(b"{\"before\":null,\"after\":");
         out.again(after.from, after.to - after.from);
-        self.source.put(out, Op::Create, row);
+        self.put_source(out, Op::Create, row);
         let end = out.at();
         self.push(Op::Create, new, Some(span(value, end)), header(old, KeyChange::OldKey), ordinal);
     }
@@ -535,6 +625,12 @@ fn put_key(out: &mut Out, plan: &Plan, spans: &Spans, base: usize) -> Option<Spa
     Some(span(from, out.at()))
 }
 
+/// True if two texts are equal: an update that changed none of the columns in its record.
+#[cold]
+pub(crate) fn same_text(out: &Out, before: Text, after: Text) -> bool {
+    out.written(before.from, before.to) == out.written(after.from, after.to)
+}
+
 /// True if the key's texts of the two images differ.
 #[inline(always)]
 pub(crate) fn key_changed(out: &Out, plan: &Plan, spans: &Spans) -> bool {
@@ -547,7 +643,7 @@ pub(crate) fn key_changed(out: &Out, plan: &Plan, spans: &Spans) -> bool {
 
 /// TRUNCATE: one event without key (ENVELOPE section 1).
 #[cold]
-fn truncate(table: &mut Table, job: &Job, batch: &mut Batch) {
+fn truncate(table: &mut Table, job: &Job, order: Option<Order>, batch: &mut Batch) {
     let ordinal = table.ordinal();
     table.count(1);
     if is_skipped(job.options, Op::Truncate) {
@@ -560,14 +656,20 @@ fn truncate(table: &mut Table, job: &Job, batch: &mut Batch) {
             source(out);
         });
     };
+    fn put(source: &impl RowSource, out: &mut Out, order: Option<Order>) {
+        match order {
+            Some(order) => source.put_numbered(out, Op::Truncate, 0, order),
+            None => source.put(out, Op::Truncate, 0),
+        }
+    }
     match table.walk {
         Walk::MySql(_) => {
             let source = mysql::source(&mut table.source, job, Op::Truncate);
-            draw(&|out| source.put(out, Op::Truncate, 0), source.room());
+            draw(&|out| put(&source, out, order), source.room());
         }
         Walk::Postgres(_) => {
             let source = postgres::source(&mut table.source, job, &[Op::Truncate]);
-            draw(&|out| source.put(out, Op::Truncate, 0), source.room());
+            draw(&|out| put(&source, out, order), source.room());
         }
     }
     let value = batch.append(value.get());

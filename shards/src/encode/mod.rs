@@ -4,6 +4,7 @@
 
 mod annex;
 mod cells;
+mod count;
 mod debezium_json;
 mod defaults;
 mod mysql;
@@ -14,6 +15,7 @@ mod postgres;
 mod temporal;
 mod text;
 
+pub use count::EventCounter;
 pub use debezium_json::{JsonEncoder, SOURCE_VERSION};
 
 use std::sync::Arc;

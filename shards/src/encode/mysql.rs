@@ -12,13 +12,15 @@ use penstock_protocol::mysql::rows::{
 
 use super::cells::{CellWriter, Spans};
 use super::debezium_json::{
-    Emitter, Instant, Job, RowSource, SourceText, Table, Text, Walk as AnyWalk, fault_error,
-    is_skipped, key_changed, marker_text, op_index, put_end, refused, room,
+    Block, Emitter, Instant, Job, RowSource, SourceText, Table, Text, Walk as AnyWalk, fault_error,
+    is_skipped, key_changed, marker_text, op_index, put_end, put_transaction, refused, room,
+    same_text,
 };
 use super::number::{put_i64, put_u64};
 use super::plan::Plan;
 use super::text::{Out, escaped};
 use super::{EncodeError, Encoded, Resume};
+use crate::annex::Order;
 use crate::batch::{Batch, Op};
 use crate::hop::TxnOrigin;
 use crate::limits::SEGMENT_SLACK;
@@ -65,6 +67,19 @@ impl RowSource for Source<'_> {
             // The two halves of a key change: too rare to be drawn for every frame.
             out.cold(|out| put_tail(out, self.job, op));
         }
+    }
+
+    #[cold]
+    fn put_numbered(&self, out: &mut Out, op: Op, row: u32, order: Order) {
+        let Some(id) = self.job.txn.id.as_deref() else { return self.put(out, op, row) };
+        out.exact(self.text.head.get());
+        put_u64(out, u64::from(row));
+        if op == self.op {
+            return put_transaction(out, self.text.tails[op_index(op)].get(), id, None, order);
+        }
+        let mut tail = Block::default();
+        tail.draw(0, tail_room(self.job), |out| put_tail(out, self.job, op));
+        put_transaction(out, tail.get(), id, None, order);
     }
 
     fn room(&self) -> usize {
@@ -260,6 +275,7 @@ fn rows<const UPDATE: bool>(
         events: &mut batch.events,
         seq: job.txn.seq,
         tombstones: job.options.tombstones_on_delete,
+        order: resume.order,
     };
     let first_row = row;
     let mut outcome = Ok(Encoded::Done);
@@ -287,6 +303,7 @@ fn rows<const UPDATE: bool>(
             break;
         }
     }
+    let order = emit.order;
     let (arena, _) = w.out.finish();
     // Events of a row that failed point behind `done`: they go with it.
     let failed = |event: &crate::batch::EventRef| {
@@ -298,7 +315,7 @@ fn rows<const UPDATE: bool>(
     }
     batch.put_back(arena, done);
     table.count(row - first_row);
-    (resume.offset, resume.row) = ((p - start) as u32, row);
+    *resume = Resume { offset: (p - start) as u32, row, order };
     outcome
 }
 
@@ -329,6 +346,10 @@ fn one_row<'p, const UPDATE: bool, S: RowSource>(
         p = image(&walk.ops, head, 1, part.seg, p, w)?;
         let after = Text { from: before.to + 9, to: w.out.at() + 1 };
         w.out.byte(b'}');
+        if emit.plan.skip_unchanged && same_text(&w.out, before, after) {
+            w.out.rewind(value);
+            return Ok(p);
+        }
         if key_changed(&w.out, emit.plan, w.spans) {
             let spans = &*w.spans;
             w.out.cold(|out| emit.rekey(out, spans, (before, after), row));
@@ -432,6 +453,23 @@ fn skip_rows(
     Ok(Encoded::Done)
 }
 
+/// How many rows a frame has; they are stepped over.
+pub(crate) fn count_rows(table: &mut Table, job: &Job) -> Result<u32, EncodeError> {
+    let (start, len) = (job.frame.head.offset as usize, job.frame.head.len as usize);
+    let (seg, end) = (job.segment.padded(), start + len);
+    let seg = seg.get(..end + SEGMENT_SLACK).unwrap_or(seg);
+    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
+    if end > seg.len() {
+        return Err(refused("a frame ends behind its segment".into()));
+    }
+    let head = RowsHead::parse(job.frame.head.format, &seg[..end], start)
+        .and_then(|head| head.matches(&walk.ops).map(|()| head))
+        .map_err(|e| row_error(&table.plan, start, e))?;
+    let mut resume = Resume::default();
+    skip_rows(table, job, Part { seg, start, end }, &head, &mut resume)?;
+    Ok(resume.row)
+}
+
 /// One row of a snapshot's SELECT.
 fn snapshot_row(
     table: &mut Table,
@@ -459,6 +497,7 @@ fn snapshot_row(
         events: &mut batch.events,
         seq: job.txn.seq,
         tombstones: false,
+        order: None,
     };
     let outcome = read_row(walk, part, &mut w, &mut emit, ordinal);
     let outcome = match (outcome, w.fault) {

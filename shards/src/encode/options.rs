@@ -37,6 +37,9 @@ pub struct EncodeOptions {
     pub tombstones_on_delete: bool,
     /// `skipped_operations`, as op letters; default `t`.
     pub skipped_operations: Vec<u8>,
+    /// `skip_messages_without_change`: an update whose record would have equal before and after is
+    /// none. (PostgreSQL has a whole before under REPLICA IDENTITY FULL alone.)
+    pub skip_messages_without_change: bool,
     /// `replace_null_with_default` of the sink.
     pub replace_null_with_default: bool,
     /// `unavailable_value_placeholder`; bytes if it begins with `hex:`.
@@ -151,6 +154,7 @@ impl EncodeOptions {
             converting_failure: ConvertingFailure::default(),
             tombstones_on_delete: true,
             skipped_operations: vec![b't'],
+            skip_messages_without_change: false,
             replace_null_with_default: true,
             unavailable_value_placeholder: "__debezium_unavailable_value".into(),
             connector,

@@ -157,6 +157,8 @@ pub(crate) struct Plan {
     pub key: Key,
     /// Room that a row's parts of constant size need, one image and one key.
     pub margin: usize,
+    /// `skip_messages_without_change`.
+    pub skip_unchanged: bool,
     /// The first reason for which no row can be written.
     pub refused: Option<String>,
 }
@@ -211,7 +213,20 @@ impl Plan {
         });
         let key = Key { parts: key_parts(&schema) };
         let margin = margin(&cells) + key.parts.iter().map(Short::len).sum::<usize>() + 256;
-        Self { schema, topic, cells, outside, key, margin, refused }
+        let skip_unchanged = options.skip_messages_without_change;
+        Self { schema, topic, cells, outside, key, margin, skip_unchanged, refused }
+    }
+}
+
+impl Plan {
+    /// The same that writes keys alone, and refuses what it refused.
+    pub fn without_values(self, options: &EncodeOptions) -> Self {
+        let mut schema = TableSchema::clone(&self.schema);
+        for (col, column) in schema.columns.iter_mut().enumerate() {
+            column.included &= schema.key.iter().any(|&key| usize::from(key) == col);
+        }
+        let plan = Self::compile(Arc::new(schema), options, self.topic);
+        Self { refused: self.refused, ..plan }
     }
 }
 

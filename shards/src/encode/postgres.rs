@@ -21,15 +21,16 @@ use penstock_protocol::value::RowVisitor as _;
 use super::cells::{CellWriter, FaultKind, Spans};
 use super::debezium_json::{
     Emitter, Instant, Job, RowSource, SourceText, Table, Text, Walk as AnyWalk, fault_error,
-    is_skipped, key_changed, marker_text, op_index, put_end, refused,
+    is_skipped, key_changed, marker_text, op_index, put_end, put_transaction, refused, same_text,
 };
 use super::number::{put_f64, put_i64, put_u64};
 use super::plan::{Cell, Format, Plan};
 use super::temporal::{Fraction, put_iso_date, put_iso_stamp, put_iso_time};
 use super::text::{Binary, Out, load, put_binary_from};
 use super::{EncodeError, Encoded, Resume};
+use crate::annex::Order;
 use crate::batch::{Batch, Op};
-use crate::hop::TxnOrigin;
+use crate::hop::{TxnHead, TxnOrigin};
 use crate::limits::SEGMENT_SLACK;
 use crate::seq::Seq;
 
@@ -61,6 +62,7 @@ impl Walk {
 /// The source block of one row. Its own log position stands in it twice.
 pub(crate) struct Source<'a> {
     text: &'a SourceText,
+    txn: &'a TxnHead,
     lsn: u64,
 }
 
@@ -76,6 +78,17 @@ impl RowSource for Source<'_> {
         out.exact(self.text.tails[op_index(op)].get());
     }
 
+    #[cold]
+    fn put_numbered(&self, out: &mut Out, op: Op, row: u32, order: Order) {
+        let Some(id) = self.txn.id.as_deref() else { return self.put(out, op, row) };
+        out.exact(self.text.head.get());
+        put_u64(out, self.lsn);
+        out.exact(self.text.mid.get());
+        put_u64(out, self.lsn);
+        let tail = self.text.tails[op_index(op)].get();
+        put_transaction(out, tail, id, Some(self.lsn), order);
+    }
+
     #[inline(always)]
     fn room(&self) -> usize {
         // Tails of one table differ by the letter of the operation alone.
@@ -86,9 +99,9 @@ impl RowSource for Source<'_> {
 
 /// Draws what the transaction and these operations need.
 #[inline(always)]
-pub(crate) fn source<'a>(text: &'a mut SourceText, job: &Job, ops: &[Op]) -> Source<'a> {
+pub(crate) fn source<'a>(text: &'a mut SourceText, job: &'a Job, ops: &[Op]) -> Source<'a> {
     draw(text, job, ops);
-    Source { text, lsn: lsn(job) }
+    Source { text, txn: job.txn, lsn: lsn(job) }
 }
 
 #[inline(always)]
@@ -173,7 +186,7 @@ pub(crate) fn encode(
     table: &mut Table,
     spans: &mut Spans,
     job: &Job,
-    _resume: &mut Resume,
+    resume: &mut Resume,
     batch: &mut Batch,
 ) -> Result<Encoded, EncodeError> {
     let (op, drawn): (Op, &[Op]) = match job.frame.head.kind {
@@ -201,7 +214,7 @@ pub(crate) fn encode(
     let AnyWalk::Postgres(walk) = &table.walk else {
         return Err(refused("rows of another kind of source".into()));
     };
-    let source = Source { text: &table.source, lsn: lsn(job) };
+    let source = Source { text: &table.source, txn: job.txn, lsn: lsn(job) };
     let margin = 2 * table.plan.margin + 3 * source.room();
     let (used, events) = (batch.used(), batch.events.len());
     let out = Out::new(batch.take_arena(), used, margin);
@@ -212,6 +225,7 @@ pub(crate) fn encode(
         events: &mut batch.events,
         seq: job.txn.seq,
         tombstones: job.options.tombstones_on_delete,
+        order: resume.order,
     };
     let row = Row { walk, part: Part { seg, start, end }, ordinal };
     let (w, outcome) = match op {
@@ -355,6 +369,9 @@ impl Row<'_> {
         let after = Text { from, to: w.out.at() + 1 };
         w.out.byte(b'}');
         match before {
+            Some(before) if emit.plan.skip_unchanged && same_text(&w.out, before, after) => {
+                w.out.rewind(value);
+            }
             Some(before) if key_changed(&w.out, emit.plan, w.spans) => {
                 let (spans, ordinal) = (&*w.spans, self.ordinal);
                 w.out.cold(|out| emit.rekey(out, spans, (before, after), (0, ordinal)));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use penstock_protocol::schema::TableSchema;
 
-use crate::annex::Annex;
+use crate::annex::{Annex, Order};
 use crate::hop::{TxnHead, TxnOrigin};
 use crate::router::{Mode, Router, RouterError};
 use crate::seq::ShardId;
@@ -45,7 +45,9 @@ impl Router {
             Some(Mode::Streaming) => {
                 if self.streamed.take_annex(&annex)? {
                     let txn = self.streaming_head();
-                    self.push_annex(&annex, &txn);
+                    let tally = self.streamed.tally.as_mut();
+                    let order = tally.map_or_else(Order::default, |tally| tally.annex(&annex));
+                    self.push_annex(&annex, &txn, order);
                 }
             }
             None if self.cut.is_some() => return Err(RouterError::AnotherGroup),
@@ -60,7 +62,7 @@ impl Router {
         let streams = self.group.as_ref().is_some_and(|group| group.mode == Mode::Streaming);
         match self.streamed.head.clone().filter(|_| streams || self.cut.is_some()) {
             // This transaction has its number already: no greater one may be whole before it.
-            Some(txn) => self.push_annex(&annex, &txn),
+            Some(txn) => self.push_annex(&annex, &txn, Order::default()),
             None => {
                 // Nothing of the head is told in a heartbeat.
                 let origin = TxnOrigin::Wal { xid: 0, last_commit_lsn: 0 };
@@ -73,15 +75,16 @@ impl Router {
     pub(super) fn annex_alone(&mut self, annex: &Arc<Annex>, origin: TxnOrigin, commit_us: i64) {
         self.last.0 += 1;
         let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin, id: None });
-        self.push_annex(annex, &txn);
+        self.push_annex(annex, &txn, Order::default());
         self.whole = self.last;
         self.point.dirty = true;
         self.txns_since_flush += 1;
     }
 
-    pub(super) fn push_annex(&mut self, annex: &Arc<Annex>, txn: &Arc<TxnHead>) {
+    pub(super) fn push_annex(&mut self, annex: &Arc<Annex>, txn: &Arc<TxnHead>, order: Order) {
         let (owner, max) = (self.annex_owner(annex), self.limits.frames_per_batch);
-        self.open.push_annex(owner, annex, txn, None, self.whole, max, &mut self.out);
+        let order = self.counter.as_ref().map(|_| order);
+        self.open.push_annex(owner, annex, txn, order, self.whole, max, &mut self.out);
     }
 
     pub(super) fn annex_owner(&self, annex: &Annex) -> ShardId {

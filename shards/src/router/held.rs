@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use penstock_protocol::schema::TableSchema;
+
 use crate::hop::TxnHead;
 use crate::limits::SEGMENT_SLACK;
 use crate::router::RouterError;
@@ -36,6 +38,8 @@ pub(super) struct Held {
     pub(super) beside: Vec<(u64, Beside)>,
     tables: Vec<TableId>,
     table_index: BTreeMap<TableId, u32>,
+    /// With transaction metadata: versions before those that stand in `beside`.
+    pub(super) before: BTreeMap<TableId, Arc<TableSchema>>,
 }
 
 struct Savepoint {
@@ -69,6 +73,7 @@ impl Held {
         self.savepoints.clear();
         self.spilled = None;
         self.beside.clear();
+        self.before.clear();
         self.tables.clear();
         self.table_index.clear();
     }

@@ -17,6 +17,8 @@
 mod annexes;
 mod error;
 mod held;
+mod leave;
+mod numbers;
 mod open;
 mod point;
 mod replay;
@@ -29,9 +31,10 @@ use penstock_protocol::frame::{FrameHead, TableId};
 use penstock_protocol::position::{Gtid, Position, PositionDelta};
 use penstock_protocol::schema::{TableName, TableSchema};
 
-use crate::annex::{ANNEX_KINDS, AnnexKind};
+use crate::annex::{ANNEX_KINDS, AnnexKind, Order};
 use crate::bucket::BucketMap;
 use crate::bugs::{Bug, Bugs};
+use crate::encode::EventCounter;
 use crate::hop::{
     CommitPoint, ParkedChange, ParkedGroup, ShardInput, TableStop, TxnHead, TxnOrigin,
 };
@@ -43,6 +46,7 @@ use crate::spill::{SpillId, SpillStore};
 use annexes::Beside;
 pub use error::RouterError;
 use held::Held;
+use numbers::{Mark, Tally};
 use open::OpenBatches;
 use point::NextPoint;
 use replay::Replay;
@@ -105,6 +109,10 @@ pub struct Router {
     /// Spilled bytes that a checkpoint may still need, by the point that frees them.
     removable: VecDeque<(PointId, SpillId)>,
     unsynced: Vec<SpillId>,
+    /// With transaction metadata.
+    counter: Option<EventCounter>,
+    begin_mark: Option<Mark>,
+    end_us: Option<i64>,
 }
 
 struct Table {
@@ -117,6 +125,8 @@ struct Group {
     origin: TxnOrigin,
     commit_us: i64,
     mode: Mode,
+    /// With transaction metadata: where it begins, if it is numbered.
+    begin: Option<Mark>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -173,6 +183,9 @@ impl Router {
             parked: BTreeMap::new(),
             removable: VecDeque::new(),
             unsynced: Vec::new(),
+            counter: None,
+            begin_mark: None,
+            end_us: None,
         }
     }
 
@@ -236,9 +249,19 @@ impl Router {
         if held {
             let beside = Beside::Schema(Arc::clone(&schema));
             self.held.beside.push((self.held.frames(), beside));
+            self.keep_version(&schema);
             self.note_schema(schema);
         } else {
             self.send_schema(schema);
+        }
+    }
+
+    /// With transaction metadata: the version that frames of the open group have had so far.
+    fn keep_version(&mut self, schema: &TableSchema) {
+        let known = self.tables.get(schema.table.0 as usize).and_then(Option::as_ref);
+        if let (Some(known), Some(_)) = (known, &self.counter) {
+            let before = self.held.before.entry(schema.table);
+            before.or_insert_with(|| Arc::clone(&known.schema));
         }
     }
 
@@ -305,7 +328,8 @@ impl Router {
         {
             self.snapshot = true;
         }
-        self.group = Some(Group { id, origin, commit_us, mode });
+        let begin = self.begin_mark.take();
+        self.group = Some(Group { id, origin, commit_us, mode, begin });
         Ok(())
     }
 
@@ -338,13 +362,14 @@ impl Router {
                 if self.streamed.head.is_none() {
                     self.streaming_head();
                 }
+                let order = self.streaming_order(segment, &head);
                 let Some(txn) = &self.streamed.head else { return Err(RouterError::NoGroup) };
                 let through = match self.bugs.has(Bug::PunctuateInTransaction) {
                     true => self.last,
                     false => self.whole,
                 };
                 let max = self.limits.frames_per_batch;
-                self.open.push(owner, segment, head, txn, None, through, max, &mut self.out);
+                self.open.push(owner, segment, head, txn, order, through, max, &mut self.out);
             }
         }
         Ok(())
@@ -355,11 +380,25 @@ impl Router {
         if let Some(head) = &self.streamed.head {
             return Arc::clone(head);
         }
-        let group = self.group.as_ref().expect("invariant: called inside a group alone");
-        self.last.0 += 1;
-        let (origin, seq) = (group.origin.clone(), self.last);
-        let head = Arc::new(TxnHead { seq, commit_us: group.commit_us, origin, id: None });
+        let group = self.group.take().expect("invariant: called inside a group alone");
+        let (head, begin) = self.head_of(&group);
+        self.group = Some(group);
+        if let Some(begin) = begin {
+            self.streamed.tally = Some(Tally::default());
+            self.tell_begin(&head, begin);
+        }
         self.streamed.head.insert(head).clone()
+    }
+
+    /// Numbers of a frame of the streaming group; `None`: metadata is off.
+    #[inline]
+    fn streaming_order(&mut self, segment: &Segment, head: &FrameHead) -> Option<Order> {
+        let counter = self.counter.as_mut()?;
+        let table = self.tables.get(head.table.0 as usize).and_then(Option::as_ref);
+        Some(match (&mut self.streamed.tally, table) {
+            (Some(tally), Some(table)) => tally.rows(counter, &table.schema, segment, head),
+            _ => Order::default(),
+        })
     }
 
     /// SAVEPOINT in a held group. A name that is set again moves. Names compare without ASCII
@@ -394,13 +433,14 @@ impl Router {
     /// The open group is committed; `delta`: the position behind it.
     pub fn commit(&mut self, delta: PositionDelta) -> Result<(), RouterError> {
         match self.group.as_ref().ok_or(RouterError::NoGroup)?.mode {
-            Mode::Streaming if self.streamed.is_whole(&self.stopped) => self.group = None,
+            Mode::Streaming if self.streamed.is_whole(&self.stopped) => self.end_streaming(&delta),
             Mode::Streaming => return Err(RouterError::AnotherGroup),
             Mode::Held => {
                 self.held.flush_spill(self.spill.as_mut())?;
                 let group = self.group.take().expect("invariant: looked at just above");
                 let mut held = std::mem::take(&mut self.held);
-                self.route_held(group, &held);
+                let end = self.end_of(&group, &delta);
+                self.route_held(group, &held, end);
                 held.reset();
                 self.held = held;
             }
@@ -414,76 +454,18 @@ impl Router {
         Ok(())
     }
 
-    /// Routes a held group whose end was COMMIT.
-    fn route_held(&mut self, group: Group, held: &Held) {
-        let schemas_alone = held.beside.iter().all(|(_, b)| matches!(b, Beside::Schema(_)));
-        if held.frames() == 0 && schemas_alone {
-            for (_, beside) in &held.beside {
-                if let Beside::Schema(schema) = beside {
-                    self.send_schema(Arc::clone(schema));
-                }
-            }
-            return;
+    /// The streaming group is committed.
+    fn end_streaming(&mut self, delta: &PositionDelta) {
+        if self.group.as_ref().is_some_and(|group| group.begin.is_some()) {
+            // A transaction without events has its two records all the same.
+            self.streaming_head();
         }
-        self.last.0 += 1;
-        let Group { origin, commit_us, .. } = group;
-        let txn = Arc::new(TxnHead { seq: self.last, commit_us, origin, id: None });
-        if held.is_spilled() {
-            let owners = self.owners_of(held.tables());
-            let owned = |(before, beside): &(u64, Beside)| {
-                let owner = match beside {
-                    Beside::Schema(schema) => self.map.owner(&schema.name),
-                    Beside::Annex(annex) => self.annex_owner(annex),
-                };
-                (*before, owner, beside.clone())
-            };
-            let beside = held.beside.iter().map(owned).collect();
-            let (spill, bytes) = (held.spill_id(), held.spilled_bytes());
-            let (shards, limits) = (self.map.shards(), self.limits);
-            let replay = Replay::new(spill, bytes, txn, owners, beside, shards, limits);
-            self.queue_replay(replay);
-            return;
+        let group = self.group.take().expect("invariant: looked at by the caller");
+        let end = self.end_of(&group, delta);
+        if let (Some(tally), Some(head)) = (self.streamed.tally.take(), self.streamed.head.clone())
+        {
+            self.push_annex(&Arc::new(tally.end(end)), &head, Order::default());
         }
-        let mut beside = held.beside.iter().peekable();
-        for (n, (segment, head)) in held.memory().enumerate() {
-            while let Some((_, beside)) = beside.next_if(|(at, _)| *at <= n as u64) {
-                self.route_beside(beside, &txn);
-            }
-            let Some(table) = &self.tables[head.table.0 as usize] else { continue };
-            if self.stopped.contains(&head.table) {
-                continue;
-            }
-            let max = self.limits.frames_per_batch;
-            let (whole, out) = (self.whole, &mut self.out);
-            self.open.push(table.owner, segment, *head, &txn, None, whole, max, out);
-        }
-        beside.for_each(|(_, beside)| self.route_beside(beside, &txn));
-    }
-
-    fn route_beside(&mut self, beside: &Beside, txn: &Arc<TxnHead>) {
-        match beside {
-            Beside::Schema(schema) => self.send_schema(Arc::clone(schema)),
-            Beside::Annex(annex) => self.push_annex(annex, txn),
-        }
-    }
-
-    /// By the index that spill records use; `None`: the table has stopped.
-    fn owners_of(&self, tables: &[TableId]) -> Vec<Option<(TableId, ShardId)>> {
-        let owner = |t: &TableId| {
-            let table = self.tables.get(t.0 as usize).and_then(Option::as_ref);
-            table.filter(|_| !self.stopped.contains(t)).map(|table| (*t, table.owner))
-        };
-        tables.iter().map(owner).collect()
-    }
-
-    /// Everything routed so far goes before a group that is read back from the spill.
-    fn queue_replay(&mut self, replay: Replay) {
-        if self.bugs.has(Bug::SpillOvertaken) {
-            self.out.push_back(Out::Replay(Box::new(replay)));
-            return;
-        }
-        self.open.seal_all(self.whole, &mut self.out);
-        self.out.push_back(Out::Replay(Box::new(replay)));
     }
 
     /// The open group is rolled back: its frames are dropped, its schemas hold, the position
@@ -590,7 +572,9 @@ impl Router {
             let tables: Vec<TableId> = group.tables.iter().map(|schema| schema.table).collect();
             let owners = self.owners_of(&tables);
             let (shards, limits) = (self.map.shards(), self.limits);
-            self.queue_replay(Replay::of_parked(&group, txn, owners, shards, limits));
+            let mut replay = Replay::of_parked(&group, txn, owners, shards, limits);
+            replay.number(None, self.counter.is_some(), self.annex_owners);
+            self.queue_replay(replay);
             self.whole = self.last;
         }
         self.moved(delta);
@@ -713,7 +697,8 @@ impl Router {
                     return Ok(Some(output));
                 }
                 Some(Out::Replay(replay)) => {
-                    if let Some(output) = replay.poll(self.spill.as_mut(), &self.shelf)? {
+                    let counter = self.counter.as_mut();
+                    if let Some(output) = replay.poll(self.spill.as_mut(), &self.shelf, counter)? {
                         return Ok(Some(output));
                     }
                     let removable = replay.removable();

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, TableId};
 
+use crate::annex::{ANNEX_KINDS, AnnexKind, Order};
+use crate::encode::EventCounter;
 use crate::hop::{ParkedGroup, ShardInput, TxnHead};
 use crate::limits::{Limits, SEGMENT_SLACK};
 use crate::router::annexes::Beside;
 use crate::router::held::through_of;
+use crate::router::numbers::{self, Numbering};
 use crate::router::open::OpenBatches;
 use crate::router::{Out, RouterOutput};
 use crate::segment::{Segment, SegmentHome, Shelf};
@@ -36,6 +39,10 @@ pub(super) struct Replay {
     /// The store's bytes are of no use once read.
     remove: bool,
     ready: VecDeque<Out>,
+    /// Every frame has numbers (`FrameBatch::orders`), those of a group that has none are zero.
+    with_orders: bool,
+    numbering: Option<Numbering>,
+    annex_owners: [ShardId; ANNEX_KINDS],
 }
 
 impl Replay {
@@ -49,7 +56,23 @@ impl Replay {
         limits: Limits,
     ) -> Self {
         let (offset, frames, ready, remove) = (0, 0, VecDeque::new(), true);
-        Self { spill, bytes, offset, frames, txn, owners, beside, shards, limits, remove, ready }
+        let (with_orders, numbering, annex_owners) = (false, None, [ShardId(0); ANNEX_KINDS]);
+        Self {
+            spill,
+            bytes,
+            offset,
+            frames,
+            txn,
+            owners,
+            beside,
+            shards,
+            limits,
+            remove,
+            ready,
+            with_orders,
+            numbering,
+            annex_owners,
+        }
     }
 
     /// A parked group: its bytes stay until a checkpoint no longer lists it.
@@ -63,6 +86,17 @@ impl Replay {
         let (spill, bytes) = (group.spill, group.bytes);
         let replay = Self::new(spill, bytes, txn, owners, VecDeque::new(), shards, limits);
         Self { remove: false, ..replay }
+    }
+
+    /// Transaction metadata: `with_orders` while it is on, `numbering` of a group that is numbered.
+    pub(super) fn number(
+        &mut self,
+        numbering: Option<Numbering>,
+        with_orders: bool,
+        annex_owners: [ShardId; ANNEX_KINDS],
+    ) {
+        (self.numbering, self.with_orders) = (numbering, with_orders);
+        self.annex_owners = annex_owners;
     }
 
     /// The group to remove when this is done.
@@ -79,15 +113,20 @@ impl Replay {
         &mut self,
         store: &mut dyn SpillStore,
         shelf: &Arc<Shelf>,
+        mut counter: Option<&mut EventCounter>,
     ) -> Result<Option<RouterOutput>, SpillError> {
         // A piece gives nothing if its tables have stopped.
         while self.ready.is_empty() && self.offset < self.bytes {
-            self.read_piece(store, shelf)?;
+            self.read_piece(store, shelf, counter.as_deref_mut())?;
         }
         if self.ready.is_empty() {
             let mut open = OpenBatches::new(self.shards);
             while let Some((_, owner, beside)) = self.beside.pop_front() {
                 self.push_beside(&mut open, owner, beside);
+            }
+            if let Some(Numbering { tally, end, .. }) = self.numbering.take() {
+                let owner = self.annex_owners[AnnexKind::Transaction as usize];
+                self.push_beside(&mut open, owner, Beside::Annex(Arc::new(tally.end(end))));
             }
             open.seal_all(through_of(&self.txn), &mut self.ready);
         }
@@ -101,6 +140,7 @@ impl Replay {
         &mut self,
         store: &mut dyn SpillStore,
         shelf: &Arc<Shelf>,
+        counter: Option<&mut EventCounter>,
     ) -> Result<(), SpillError> {
         let mut want = self.limits.spill_piece_bytes;
         let (buffer, len, heads) = loop {
@@ -120,7 +160,7 @@ impl Replay {
         let home = usual.then(|| shelf.clone() as Arc<dyn SegmentHome>);
         let segment = Segment::freeze(buffer, len, home);
         self.offset += len as u64;
-        self.route(&segment, heads);
+        self.route(&segment, heads, counter);
         Ok(())
     }
 
@@ -160,7 +200,12 @@ impl Replay {
         }
     }
 
-    fn route(&mut self, segment: &Arc<Segment>, heads: Vec<FrameHead>) {
+    fn route(
+        &mut self,
+        segment: &Arc<Segment>,
+        heads: Vec<FrameHead>,
+        mut counter: Option<&mut EventCounter>,
+    ) {
         let mut open = OpenBatches::new(self.shards);
         let through = through_of(&self.txn);
         for mut head in heads {
@@ -171,14 +216,18 @@ impl Replay {
             self.frames += 1;
             let Some((table, owner)) = self.owners[head.table.0 as usize] else { continue };
             head.table = table;
+            let order = counter.as_deref_mut().filter(|_| self.with_orders);
+            let order = order.map(|c| numbers::order(&mut self.numbering, c, segment, &head));
             let (txn, out) = (&self.txn, &mut self.ready);
-            open.push(owner, segment, head, txn, None, through, self.limits.frames_per_batch, out);
+            open.push(owner, segment, head, txn, order, through, self.limits.frames_per_batch, out);
         }
         open.seal_all(through, &mut self.ready);
     }
 
     fn push_beside(&mut self, open: &mut OpenBatches, owner: ShardId, beside: Beside) {
         let (through, max) = (through_of(&self.txn), self.limits.frames_per_batch);
+        let numbering = self.numbering.as_mut();
+        let order = numbering.map_or_else(Order::default, |numbering| numbering.pass(&beside));
         match beside {
             Beside::Schema(schema) => {
                 open.seal(owner, through, &mut self.ready);
@@ -186,7 +235,8 @@ impl Replay {
                 self.ready.push_back(Out::Ready(RouterOutput::ToShard(owner, input)));
             }
             Beside::Annex(annex) => {
-                open.push_annex(owner, &annex, &self.txn, None, through, max, &mut self.ready);
+                let order = self.with_orders.then_some(order);
+                open.push_annex(owner, &annex, &self.txn, order, through, max, &mut self.ready);
             }
         }
     }

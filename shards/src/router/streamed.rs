@@ -13,11 +13,14 @@ use penstock_protocol::frame::{FrameHead, TableId};
 use crate::annex::{ANNEX_KINDS, Annex};
 use crate::hop::TxnHead;
 use crate::router::RouterError;
+use crate::router::numbers::Tally;
 
 #[derive(Default)]
 pub(super) struct Streamed {
     /// From the first routed frame on.
     pub(super) head: Option<Arc<TxnHead>>,
+    /// With transaction metadata: its numbers.
+    pub(super) tally: Option<Tally>,
     /// By `TableId`; the memory stays over groups.
     tables: Vec<Count>,
     /// Tables whose count is not zero.
@@ -40,7 +43,7 @@ struct Count {
 impl Streamed {
     /// Another group begins.
     pub(super) fn start(&mut self) {
-        self.head = None;
+        (self.head, self.tally) = (None, None);
         self.annexes = Default::default();
         for table in self.touched.drain(..) {
             self.tables[table.0 as usize] = Count::default();

@@ -544,7 +544,7 @@ fn encode_frame<E: RowEncoder>(
     let frame = &input.frames[cursor];
     let txn = &input.txns[frame.txn as usize];
     if *resume == Resume::default() {
-        resume.order = input.orders.get(cursor).copied();
+        resume.order = input.orders.get(cursor).copied().filter(|order| order.total > 0);
     }
     if frame.head.kind == FrameKind::Annex {
         let annex = &input.annexes[frame.head.offset as usize];
