@@ -1,0 +1,24 @@
+-- Rows of the other tables that the snapshot reads.
+insert into k_composite values (1, 'a', 1), (2, 'a', 2), (1, 'b', 3);
+insert into k_none values (1, 'a'), (1, 'a'), (null, null);
+insert into k_none_full values (1, 'a'), (1, 'a'), (null, null);
+insert into k_unique values (1, 1, 1, 'x'), (null, 2, 2, 'y');
+insert into k_full values (1, 1, 'one'), (2, null, 'two');
+insert into k_index values (1, 11, 'one', 1), (2, 12, 'two', null);
+insert into k_nothing values (1, 1);
+insert into k_change values (1, 'one'), (2, 'two'), (3, 'three');
+insert into k_notnull values (1, 1, true, 't', 1.5, 1.5, '2020-01-01', '01:02:03', '2020-01-01', '2020-01-01+00', '123e4567-e89b-12d3-a456-426655440000', '{}', '\x01', 1, 1, 1, 'nn');
+insert into k_date values ('2020-02-29', '01:02:03.004', '2020-02-29 01:02:03.004', '2020-02-29 01:02:03.004+00', 1);
+insert into k_text values ('é', 1), ('', 2);
+insert into k_uuid values ('123e4567-e89b-12d3-a456-426655440000', 1);
+insert into k_numeric values (1.5, 1), (-99.99, 2);
+insert into "Odd name-1.x" values (1, 2, 3);
+insert into other.elsewhere values (1, 1);
+insert into s_part values (1, 1, 'p1'), (2, 11, 'p2');
+insert into s_multi values (1, 1), (2, 2), (3, 3);
+insert into s_other values (1, 1);
+insert into s_truncate values (1, 1), (2, 2);
+insert into s_truncate2 values (1, 1);
+insert into s_ddl values (1, 1, 'x');
+insert into s_same values (1, 1, 'x');
+insert into s_mask values (1, 'secret', 'a long text é😀 that is cut', 'hash me', null);
