@@ -24,8 +24,8 @@ import javax.management.ObjectName;
  *
  * <p>Leaves beside each file a .jsonl: topic, key, value and headers of every record, in order, as
  * the JSON converters print them. Prints "ready" when each engine has ended its snapshot and reads
- * the log. An engine ends when it has seen a record of the table "caught_up"; the process ends with
- * the last one, with status 1 and a line for each that failed.
+ * the log. An engine ends when it has seen the property last.op on the table "caught_up"; the process
+ * ends with the last one, with status 1 and a line for each that failed.
  */
 public final class Engine {
   private static final List<String> failures = Collections.synchronizedList(new ArrayList<>());
@@ -80,8 +80,8 @@ public final class Engine {
                   })
               .notifying(
                   record -> {
-                    boolean last = write(writer, record);
-                    if (last) {
+                    write(writer, record);
+                    if (isLast(record)) {
                       caughtUp.countDown();
                     }
                   })
@@ -123,8 +123,15 @@ public final class Engine {
     }
   }
 
-  /** Writes a line; true for the last one. */
-  private static boolean write(Writer writer, ChangeEvent<String, String> record) {
+  /** The end of the workload is an operation on its last table. */
+  private boolean isLast(ChangeEvent<String, String> record) {
+    String op = "\"op\":\"" + properties.getProperty("last.op") + "\"";
+    return record.destination().endsWith("caught_up")
+        && record.value() != null
+        && record.value().contains(op);
+  }
+
+  private static void write(Writer writer, ChangeEvent<String, String> record) {
     StringBuilder line = new StringBuilder();
     line.append("{\"topic\":\"").append(record.destination());
     line.append("\",\"key\":").append(record.key());
@@ -141,6 +148,5 @@ public final class Engine {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    return record.destination().endsWith(".caught_up");
   }
 }

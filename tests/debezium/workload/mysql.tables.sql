@@ -74,10 +74,11 @@ create table `odd name-1.x` (`a b` int not null primary key, `c"d` int, `é` int
 -- statements
 create table s_multi (id int not null primary key, v int);
 create table s_other (id int not null primary key, v int);
+create table s_xa (id int not null primary key, v int);
 create table s_truncate (id int not null primary key, v int);
 create table s_ddl (id int not null primary key, a int, b varchar(10));
 create table s_same (id int not null primary key, a int, b varchar(10));
 create table s_mask (id int not null primary key, m varchar(40), t varchar(40), h varchar(40), n varchar(40));
 create table z_empty (id int not null primary key, v int);
 create table z_empty2 (id int not null primary key, v int);
-create table caught_up (id int not null primary key);
+create table caught_up (id int not null primary key, n int);

@@ -101,4 +101,4 @@ create table s_same (id int primary key, a int, b text);
 alter table s_same replica identity full;
 create table s_mask (id int primary key, m text, t varchar(40), h text, n text);
 create table z_empty (id int primary key, v int);
-create table caught_up (id int primary key);
+create table caught_up (id int primary key, n int);

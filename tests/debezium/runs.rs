@@ -1,0 +1,112 @@
+//! Option values to compare: a run is one set of options, given to both sides.
+//!
+//! Debezium's names; the product's are the same with underscores, in `[source]`, unless `ours` says
+//! otherwise. A run that the product refuses is reported, not compared.
+
+/// Which servers a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    All,
+    /// MySQL and MariaDB.
+    Binlog,
+    Postgres,
+}
+
+/// One set of options.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub name: &'static str,
+    pub on: On,
+    /// Debezium's properties.
+    pub theirs: &'static [(&'static str, &'static str)],
+    /// Section, key and TOML value, where the rule above does not serve.
+    pub ours: &'static [(&'static str, &'static str, &'static str)],
+    /// Tables that hold values which this option cannot tell: an error on both sides.
+    pub without: &'static [&'static str],
+    /// Part of the representative workload.
+    pub representative: bool,
+}
+
+const fn run(name: &'static str, on: On, theirs: &'static [(&'static str, &'static str)]) -> Run {
+    Run { name, on, theirs, ours: &[], without: &[], representative: false }
+}
+
+const fn time(value: &'static str, on: On, theirs: &'static [(&'static str, &'static str)]) -> Run {
+    run(value, on, theirs)
+}
+
+/// MySQL's TIME goes beyond a day, dates beyond what nanoseconds in 64 bits hold.
+const FAR: &[&str] = &["t_time", "t_datetime", "t_zero", "t_date_inf", "t_timestamp_inf"];
+
+/// All runs.
+pub fn all() -> Vec<Run> {
+    vec![
+        Run { representative: true, ..run("plain", On::All, &[]) },
+        time("adaptive", On::Postgres, &[("time.precision.mode", "adaptive")]),
+        time("adaptive_micros", On::All, &[("time.precision.mode", "adaptive_time_microseconds")]),
+        time("microseconds", On::All, &[("time.precision.mode", "microseconds")]),
+        Run {
+            without: FAR,
+            ..time("nanoseconds", On::All, &[("time.precision.mode", "nanoseconds")])
+        },
+        Run { without: FAR, ..time("connect", On::All, &[("time.precision.mode", "connect")]) },
+        Run { without: FAR, ..time("isostring", On::All, &[("time.precision.mode", "isostring")]) },
+        run("decimal_double", On::All, &[("decimal.handling.mode", "double")]),
+        run("decimal_string", On::All, &[("decimal.handling.mode", "string")]),
+        run("bigint_precise", On::Binlog, &[("bigint.unsigned.handling.mode", "precise")]),
+        run("binary_base64", On::All, &[("binary.handling.mode", "base64")]),
+        run("binary_url", On::All, &[("binary.handling.mode", "base64-url-safe")]),
+        run("binary_hex", On::All, &[("binary.handling.mode", "hex")]),
+        run("interval_string", On::Postgres, &[("interval.handling.mode", "string")]),
+        run("hstore_map", On::Postgres, &[("hstore.handling.mode", "map")]),
+        run("unknown_types", On::Postgres, &[("include.unknown.datatypes", "true")]),
+        run("money_digits", On::Postgres, &[("money.fraction.digits", "1")]),
+        run("placeholder", On::Postgres, &[("unavailable.value.placeholder", "not there")]),
+        run("no_tombstones", On::All, &[("tombstones.on.delete", "false")]),
+        run("skip_none", On::All, &[("skipped.operations", "none")]),
+        run("skip_c", On::All, &[("skipped.operations", "c")]),
+        run("skip_u", On::All, &[("skipped.operations", "u")]),
+        run("skip_d", On::All, &[("skipped.operations", "d")]),
+        run("skip_ut", On::All, &[("skipped.operations", "u,t")]),
+        Run {
+            ours: &[("sink", "replace_null_with_default", "false")],
+            ..run("true_nulls", On::All, &[("value.converter.replace.null.with.default", "false")])
+        },
+        run("delimiter", On::All, &[("topic.delimiter", "_")]),
+        run("query", On::Binlog, &[("include.query", "true")]),
+        run("no_headers", On::All, &[("extended.headers.enabled", "false")]),
+        run("no_schema_topic", On::Binlog, &[("include.schema.changes", "false")]),
+        run("transactions", On::All, &[("provide.transaction.metadata", "true")]),
+        Run {
+            ours: &[("source", "message_key_columns", KEYS_TOML)],
+            ..run("key_columns", On::All, &[("message.key.columns", KEYS)])
+        },
+        Run {
+            ours: &[(
+                "source",
+                "exclude_columns",
+                "['.*\\.t_text\\.t', '.*\\.k_composite\\.a', '.*\\.s_same\\.b']",
+            )],
+            ..run(
+                "column_exclude",
+                On::All,
+                &[(
+                    "column.exclude.list",
+                    ".*\\\\.t_text\\\\.t,.*\\\\.k_composite\\\\.a,.*\\\\.s_same\\\\.b",
+                )],
+            )
+        },
+        Run {
+            ours: &[("source", "include_columns", "['.*\\.id', '.*\\.[a-c]']")],
+            ..run("column_include", On::All, &[("column.include.list", ".*\\\\.id,.*\\\\.[a-c]")])
+        },
+        run("unchanged", On::All, &[("skip.messages.without.change", "true")]),
+        Run {
+            ours: &[("snapshot", "mode", "\"no_data\"")],
+            ..run("no_data", On::All, &[("snapshot.mode", "no_data")])
+        },
+    ]
+}
+
+const KEYS: &str = "(.*)\\\\.k_none:a,b;(.*)\\\\.k_composite:v;(.*)\\\\.s_multi:v,id";
+const KEYS_TOML: &str = "'(.*)\\.k_none:a,b;(.*)\\.k_composite:v;(.*)\\.s_multi:v,id'";
