@@ -132,9 +132,15 @@ impl Batch {
         }
     }
 
-    /// Takes the arena out for writing from `used()` on; `put_back` must follow.
+    /// Takes the arena out for writing from `used()` on; `put_back` must follow. It has room for a
+    /// whole batch from the start: rows that fit never move it.
     pub(crate) fn take_arena(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.arena)
+        let mut arena = std::mem::take(&mut self.arena);
+        if arena.len() < ARENA_BYTES {
+            arena.reserve_exact(ARENA_BYTES - arena.len());
+            arena.resize(ARENA_BYTES, 0);
+        }
+        arena
     }
 
     /// Gives the arena back with `used` bytes that count.
@@ -180,6 +186,8 @@ pub struct SealedBatch {
 #[derive(Clone, Debug, Default)]
 pub struct BatchHome(pub(crate) Option<SyncSender<Batch>>);
 
+/// Bytes of an arena: a batch is sealed once it is full, a row ends beyond.
+const ARENA_BYTES: usize = BATCH_BYTES_MAX * 5 / 4;
 /// Memory of a batch that is worth keeping, bytes: one large row must not stay for ever.
 const KEPT_BYTES_MAX: usize = 2 * BATCH_BYTES_MAX;
 

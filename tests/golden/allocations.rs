@@ -94,6 +94,7 @@ fn rows_are_encoded_without_allocation() {
         widened: &["fm"],
         uuids: &["uu", "u2"],
         defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv")],
+        ..Catalogue::default()
     };
     for (name, kind, connector) in [
         ("mysql97", SourceKind::MySql, Connector::MySql),

@@ -29,6 +29,10 @@ pub struct Catalogue {
     pub widened: &'static [&'static str],
     pub uuids: &'static [&'static str],
     pub defaults: &'static [(&'static str, &'static str)],
+    /// Generated columns.
+    pub generated: &'static [&'static str],
+    /// Start and end of the period of versioned tables.
+    pub period: &'static [[&'static str; 2]],
 }
 
 /// One frame with what it belongs to.
@@ -71,14 +75,14 @@ pub fn frames(bytes: &[u8], file: &str, catalogue: &Catalogue) -> Vec<Input> {
                 let schema = schema_of(&map, table, version, catalogue);
                 tables.insert(map.table_id, (table, Some(Arc::new(schema))));
             }
-            code @ (23..=25 | 30..=32) => {
+            code @ (23..=25 | 30..=32 | 39) => {
                 let id = u64::from_le_bytes([
                     body[0], body[1], body[2], body[3], body[4], body[5], 0, 0,
                 ]);
                 let (table, schema) = tables.get_mut(&id).expect("a table map before its rows");
                 let kind = match code {
                     23 | 30 => FrameKind::Insert,
-                    24 | 31 => FrameKind::Update,
+                    24 | 31 | 39 => FrameKind::Update,
                     _ => FrameKind::Delete,
                 };
                 let time = i64::from(header.timestamp) * 1_000_000;
@@ -157,11 +161,18 @@ fn schema_of(map: &TableMap, table: TableId, version: u32, catalogue: &Catalogue
         Column {
             ty: column_type(column, &facts),
             nullable: column.nullable,
-            default: default.map(|(_, text)| DefaultValue::Text((*text).into())),
+            default: match catalogue.generated.contains(&name.as_str()) {
+                true => Some(DefaultValue::Unknown),
+                false => default.map(|(_, text)| DefaultValue::Text((*text).into())),
+            },
             included: true,
             name,
         }
     };
+    let columns: Vec<_> = map.columns.iter().map(column).collect();
+    let at = |name: &str| columns.iter().position(|c| c.name == name).map(|at| at as u16);
+    let period = catalogue.period.iter().find_map(|[start, end]| Some([at(start)?, at(end)?]));
+    let key = map.primary_key.iter().flatten().map(|&(col, _)| col);
     TableSchema {
         table,
         version,
@@ -170,11 +181,11 @@ fn schema_of(map: &TableMap, table: TableId, version: u32, catalogue: &Catalogue
             schema: String::new(),
             table: map.table.clone(),
         },
-        columns: map.columns.iter().map(column).collect(),
-        key: map.primary_key.iter().flatten().map(|&(col, _)| col).collect(),
+        key: key.filter(|&col| period.is_none_or(|[_, end]| col != end)).collect(),
+        columns,
         identity: Vec::new(),
         replica_identity: b'f',
-        period: None,
+        period,
     }
 }
 

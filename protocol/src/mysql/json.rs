@@ -44,7 +44,7 @@ impl TextSink for alloc::vec::Vec<u8> {
 }
 
 /// Containers inside containers; the server's own bound is 100.
-const DEPTH_MAX: usize = 128;
+pub(super) const DEPTH_MAX: usize = 128;
 
 /// Prints a binary document. An empty one is the JSON null of a column that was never set.
 pub fn binary_to_text<S: TextSink>(document: &[u8], sink: &mut S) -> Result<(), WireError> {
@@ -59,21 +59,21 @@ pub fn binary_to_text<S: TextSink>(document: &[u8], sink: &mut S) -> Result<(), 
 /// What keeps a walk bounded. The parts of an honest document do not overlap, so that all that is
 /// read adds up to its length at most; offsets that point at one part again and again, which could
 /// make a few bytes print for ever, use up `bytes`.
-struct Walk {
-    depth: usize,
-    bytes: usize,
+pub(super) struct Walk {
+    pub(super) depth: usize,
+    pub(super) bytes: usize,
 }
 
 impl Walk {
     /// Counts bytes that are read as part of a value.
-    fn spend(&mut self, bytes: usize) -> Result<(), WireError> {
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), WireError> {
         let left = self.bytes.checked_sub(bytes);
         self.bytes = left.ok_or(WireError::Invalid { offset: 0, what: "JSON offsets" })?;
         Ok(())
     }
 }
 
-fn value<S: TextSink>(
+pub(super) fn value<S: TextSink>(
     kind: u8,
     body: &[u8],
     walk: &mut Walk,
@@ -110,61 +110,103 @@ fn value<S: TextSink>(
     }
 }
 
-/// An object (0, 1) or array (2, 3); odd kinds are large.
+/// An object (0, 1) or array (2, 3), element by element; odd kinds are large.
+pub(super) struct Container<'a> {
+    body: &'a [u8],
+    keys: Cursor<'a>,
+    values: Cursor<'a>,
+    width: usize,
+    pub(super) object: bool,
+    left: usize,
+}
+
+/// One element: its key (empty in an array), the type of its value and where that starts.
+pub(super) struct Element<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) kind: u8,
+    pub(super) body: &'a [u8],
+    /// Bytes of its entries in the tables, and of its key.
+    pub(super) bytes: usize,
+}
+
+impl<'a> Container<'a> {
+    pub(super) fn open(kind: u8, body: &'a [u8]) -> Result<Self, WireError> {
+        let (large, object) = (kind & 1 == 1, kind < 2);
+        let width = if large { 4 } else { 2 };
+        let mut head = Cursor::new(body);
+        let count = head.uint_le(width)? as usize;
+        let size = head.uint_le(width)? as usize;
+        let Some(body) = body.get(..size) else { return head.invalid("JSON container size") };
+        // Both tables must lie inside: so `count` is bounded by the bytes that are there.
+        let keys_len = if object { count.checked_mul(width + 2) } else { Some(0) };
+        let tables = keys_len.and_then(|keys| keys.checked_add(count.checked_mul(1 + width)?));
+        let inside = tables.is_some_and(|tables| tables <= body.len().saturating_sub(2 * width));
+        if !inside {
+            return head.invalid("JSON element count");
+        }
+        let mut keys = Cursor::new(body);
+        keys.skip(2 * width)?;
+        let mut values = keys;
+        values.skip(keys_len.unwrap_or(0))?;
+        Ok(Self { body, keys, values, width, object, left: count })
+    }
+
+    /// Elements that are left.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The next element; `None`: no more.
+    pub(super) fn next(&mut self) -> Result<Option<Element<'a>>, WireError> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        self.left = left;
+        let (body, width) = (self.body, self.width);
+        let (mut key, mut bytes) = (&[][..], 1 + width);
+        if self.object {
+            let at = self.keys.uint_le(width)? as usize;
+            let len = usize::from(self.keys.u16_le()?);
+            let Some(found) = body.get(at..).and_then(|rest| rest.get(..len)) else {
+                return self.keys.invalid("JSON key offset");
+            };
+            (key, bytes) = (found, bytes + width + 2 + len);
+        }
+        let kind = self.values.u8()?;
+        let slot = self.values.bytes(width)?;
+        let inline = matches!(kind, 0x04..=0x06) || width == 4 && matches!(kind, 0x07 | 0x08);
+        if inline {
+            return Ok(Some(Element { key, kind, body: slot, bytes }));
+        }
+        let at = Cursor::new(slot).uint_le(width)? as usize;
+        let Some(body) = body.get(at..).filter(|_| at >= 2 * width) else {
+            return self.values.invalid("JSON value offset");
+        };
+        Ok(Some(Element { key, kind, body, bytes }))
+    }
+}
+
 fn container<S: TextSink>(
     kind: u8,
     body: &[u8],
     walk: &mut Walk,
     sink: &mut S,
 ) -> Result<(), WireError> {
-    let (large, object) = (kind & 1 == 1, kind < 2);
-    let width = if large { 4 } else { 2 };
-    let mut head = Cursor::new(body);
-    let count = head.uint_le(width)? as usize;
-    let size = head.uint_le(width)? as usize;
-    let Some(body) = body.get(..size) else { return head.invalid("JSON container size") };
-    // Both tables must lie inside: so `count` is bounded by the bytes that are there.
-    let keys_len = if object { count.checked_mul(width + 2) } else { Some(0) };
-    let tables = keys_len.and_then(|keys| keys.checked_add(count.checked_mul(1 + width)?));
-    let inside = tables.is_some_and(|tables| tables <= body.len().saturating_sub(2 * width));
-    if !inside {
-        return head.invalid("JSON element count");
-    }
-    let mut keys = Cursor::new(body);
-    keys.skip(2 * width)?;
-    let mut values = keys;
-    values.skip(keys_len.unwrap_or(0))?;
+    let mut elements = Container::open(kind, body)?;
+    let object = elements.object;
     sink.put(if object { b"{" } else { b"[" });
-    for i in 0..count {
+    let mut first = true;
+    while let Some(element) = elements.next()? {
         if sink.is_full() {
-            return values.invalid("JSON document size");
+            return Err(WireError::Invalid { offset: 0, what: "JSON document size" });
         }
-        if i > 0 {
+        if !core::mem::take(&mut first) {
             sink.put(b",");
         }
+        walk.spend(element.bytes)?;
         if object {
-            let at = keys.uint_le(width)? as usize;
-            let len = usize::from(keys.u16_le()?);
-            let Some(key) = body.get(at..).and_then(|rest| rest.get(..len)) else {
-                return keys.invalid("JSON key offset");
-            };
-            walk.spend(width + 2 + key.len())?;
-            string(key, sink);
+            string(element.key, sink);
             sink.put(b":");
         }
-        let kind = values.u8()?;
-        let slot = values.bytes(width)?;
-        walk.spend(1 + width)?;
-        let inline = matches!(kind, 0x04..=0x06) || large && matches!(kind, 0x07 | 0x08);
-        if inline {
-            value(kind, slot, walk, sink)?;
-        } else {
-            let at = Cursor::new(slot).uint_le(width)? as usize;
-            let Some(rest) = body.get(at..).filter(|_| at >= 2 * width) else {
-                return values.invalid("JSON value offset");
-            };
-            value(kind, rest, walk, sink)?;
-        }
+        value(element.kind, element.body, walk, sink)?;
     }
     sink.put(if object { b"}" } else { b"]" });
     Ok(())
@@ -200,7 +242,7 @@ fn length(c: &mut Cursor) -> Result<usize, WireError> {
 }
 
 /// A string with JSON's escapes.
-fn string<S: TextSink>(text: &[u8], sink: &mut S) {
+pub(super) fn string<S: TextSink>(text: &[u8], sink: &mut S) {
     sink.put(b"\"");
     for chunk in text.utf8_chunks() {
         escaped(chunk.valid().as_bytes(), sink);

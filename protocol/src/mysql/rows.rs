@@ -50,6 +50,12 @@ impl RowOp {
     pub(super) fn binary_len(&self) -> Option<usize> {
         (self.binary != BINARY_LENENC).then_some(usize::from(self.binary))
     }
+
+    /// Whether a length stands before the value.
+    pub(super) fn is_prefixed(&self) -> bool {
+        use Kind::{Bytes, Json, SkipLong, Text, Uuid};
+        matches!(self.kind, Text | Bytes | Json | Uuid | SkipLong)
+    }
 }
 
 impl From<WireError> for RowError {
@@ -99,6 +105,8 @@ pub(super) struct RowOp {
     pub kind: Kind,
     /// Whether a visitor hears of it.
     pub wanted: bool,
+    /// A JSON document, wanted or not: partial updates count them.
+    pub json: bool,
     /// Bytes of the value, or of its length prefix.
     pub size: u8,
     /// 64 − 8·size.
@@ -138,6 +146,7 @@ impl RowOps {
                 _ => BINARY_LENENC,
             };
             op.wanted = wanted(col);
+            op.json = matches!(ty, ColumnType::Json { .. });
             if !op.wanted {
                 op.kind = match op.kind {
                     Kind::Unsupported => Kind::Unsupported,
@@ -159,12 +168,18 @@ impl RowOps {
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
     }
+
+    /// Whether a visitor hears of this column.
+    pub fn is_wanted(&self, col: usize) -> bool {
+        self.ops.get(col).is_some_and(|op| op.wanted)
+    }
 }
 
 fn compile(ty: &ColumnType) -> RowOp {
     let op = |kind, size: u8, scale: u8| RowOp {
         kind,
         wanted: true,
+        json: false,
         size,
         shift: 64 - 8 * size.clamp(1, 8),
         scale,
@@ -243,6 +258,8 @@ pub struct RowsHead {
     pub images: usize,
     /// Whether each image has every column.
     pub whole: [bool; 2],
+    /// The after images may hold changes of documents (PARTIAL_UPDATE_ROWS).
+    pub partial: bool,
     /// Offset of each image's present bitmap.
     pub present_at: [usize; 2],
     /// Offset of the first row.
@@ -251,14 +268,13 @@ pub struct RowsHead {
 
 impl RowsHead {
     /// Reads the head of the body `seg[start..]`, which ends with the event. `code`: its type.
-    /// Refuses what this version does not decode: MariaDB's compressed rows and partial updates.
+    /// Refuses MariaDB's compressed rows: they are inflated before.
     pub fn parse(code: u8, seg: &[u8], start: usize) -> Result<Self, RowError> {
         let (version, images) = match code {
             23 | 25 => (1, 1),
             24 => (1, 2),
             30 | 32 => (2, 1),
-            31 => (2, 2),
-            39 => return Err(refuse(start, "a partial JSON update (PARTIAL_UPDATE_ROWS_EVENT)")),
+            31 | 39 => (2, 2),
             166..=171 => return Err(refuse(start, "a compressed rows event (log_bin_compress)")),
             _ => return Err(refuse(start, "an event that holds no rows")),
         };
@@ -280,7 +296,13 @@ impl RowsHead {
             whole[image] = all_set(present, columns);
         }
         let rows_at = c.offset();
-        Ok(Self { table_id, flags, columns, images, whole, present_at, rows_at })
+        let partial = code == 39;
+        Ok(Self { table_id, flags, columns, images, whole, partial, present_at, rows_at })
+    }
+
+    /// Whether every image of its rows can be walked by [`walk_image`].
+    pub fn is_whole(&self) -> bool {
+        self.whole == [true; 2] && !self.partial
     }
 
     /// That the event has as many columns as the table version has.
@@ -316,7 +338,7 @@ fn all_set(bitmap: &[u8], bits: usize) -> bool {
 }
 
 #[inline(always)]
-fn is_set(bitmap: &[u8], bit: usize) -> bool {
+pub(super) fn is_set(bitmap: &[u8], bit: usize) -> bool {
     bitmap.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
 }
 
@@ -374,66 +396,19 @@ pub fn walk_image<V: RowVisitor>(
     Ok(p)
 }
 
-/// Walks one image of which only the columns set in the bitmap at `present_at` are there.
-pub fn walk_partial_image<V: RowVisitor>(
-    ops: &RowOps,
-    seg: &[u8],
-    at: usize,
-    present_at: usize,
-    visitor: &mut V,
-) -> Result<usize, RowError> {
-    let present = seg.get(present_at..).unwrap_or_default();
-    let count = (0..ops.ops.len()).filter(|&col| is_set(present, col)).count();
-    let Some(nulls) = seg.get(at..at + count.div_ceil(8)) else { return Err(truncated(at)) };
-    let (mut p, mut bit) = (at + nulls.len(), 0);
-    for (col, op) in ops.ops.iter().enumerate() {
-        if !is_set(present, col) {
-            if op.wanted {
-                visitor.absent(col);
-            }
-            continue;
-        }
-        let null = is_set(nulls, bit);
-        bit += 1;
-        if null {
-            if op.wanted {
-                visitor.null(col);
-            }
-            continue;
-        }
-        match cell(op, col, seg, p, visitor) {
-            Some(next) => p = next,
-            None => return Err(malformed(op, col, p)),
-        }
-    }
-    Ok(p)
-}
-
-/// Steps over one image; `present_at`: its bitmap, if columns are missing.
-pub fn skip_image(
-    ops: &RowOps,
-    seg: &[u8],
-    at: usize,
-    present_at: Option<usize>,
-) -> Result<usize, RowError> {
-    let present = present_at.map(|at| seg.get(at..).unwrap_or_default());
-    let is_present = |col| present.is_none_or(|present| is_set(present, col));
-    let count = (0..ops.ops.len()).filter(|&col| is_present(col)).count();
-    let Some(nulls) = seg.get(at..at + count.div_ceil(8)) else { return Err(truncated(at)) };
-    let (mut p, mut bit) = (at + nulls.len(), 0);
-    for (col, op) in ops.ops.iter().enumerate().filter(|&(col, _)| is_present(col)) {
-        let null = is_set(nulls, bit);
-        bit += 1;
-        if !null {
-            p = step(op, seg, p).ok_or_else(|| malformed(op, col, p))?;
-        }
+/// Steps over one image that has every column.
+pub fn skip_image(ops: &RowOps, seg: &[u8], at: usize) -> Result<usize, RowError> {
+    let Some(nulls) = seg.get(at..at + ops.len().div_ceil(8)) else { return Err(truncated(at)) };
+    let mut p = at + nulls.len();
+    for (col, op) in ops.ops.iter().enumerate().filter(|&(col, _)| !is_set(nulls, col)) {
+        p = step(op, seg, p).ok_or_else(|| malformed(op, col, p))?;
     }
     Ok(p)
 }
 
 /// Where the cell at `p` ends.
 #[inline(always)]
-fn step(op: &RowOp, seg: &[u8], p: usize) -> Option<usize> {
+pub(super) fn step(op: &RowOp, seg: &[u8], p: usize) -> Option<usize> {
     let size = usize::from(op.size);
     match op.kind {
         Kind::Text | Kind::Bytes | Kind::Json | Kind::Uuid | Kind::SkipLong => {
@@ -446,12 +421,12 @@ fn step(op: &RowOp, seg: &[u8], p: usize) -> Option<usize> {
 }
 
 #[cold]
-fn truncated(offset: usize) -> RowError {
+pub(super) fn truncated(offset: usize) -> RowError {
     refuse(offset, "a truncated row")
 }
 
 #[cold]
-fn malformed(op: &RowOp, col: usize, offset: usize) -> RowError {
+pub(super) fn malformed(op: &RowOp, col: usize, offset: usize) -> RowError {
     let what = match op.kind {
         Kind::Unsupported => "a type that is not decoded",
         Kind::Date | Kind::DateTime => "a truncated value or a day that does not exist",
@@ -462,7 +437,13 @@ fn malformed(op: &RowOp, col: usize, offset: usize) -> RowError {
 
 /// Reads the cell at `p` and hands it to the visitor; where it ends.
 #[inline(always)]
-fn cell<V: RowVisitor>(op: &RowOp, col: usize, seg: &[u8], p: usize, v: &mut V) -> Option<usize> {
+pub(super) fn cell<V: RowVisitor>(
+    op: &RowOp,
+    col: usize,
+    seg: &[u8],
+    p: usize,
+    v: &mut V,
+) -> Option<usize> {
     let size = usize::from(op.size);
     let fraction = usize::from(op.scale);
     match op.kind {

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use penstock_protocol::mysql;
+use penstock_protocol::mysql::json_diff::changed_to_text;
 use penstock_protocol::value::RowVisitor;
 
 use super::number::{
@@ -110,6 +111,26 @@ impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
             Self::note(&mut fault, col, kind);
             self.fault = fault;
         }
+    }
+}
+
+impl<const SNAPSHOT: bool> CellWriter<'_, SNAPSHOT> {
+    /// A column that an insert left out.
+    pub(super) fn omitted(&mut self, col: usize) {
+        let open = self.begin(col);
+        open.0.omitted.put(&mut self.out);
+        self.end(open);
+    }
+
+    /// A document of MySQL, and what changed in it.
+    pub(super) fn json_changed(&mut self, col: usize, document: &[u8], changes: &[u8]) {
+        let open = self.begin(col);
+        let mut outcome = Ok(());
+        self.out.cold(|out| {
+            outcome = put_json(out, |sink| changed_to_text(document, changes, sink));
+        });
+        self.check(col, outcome);
+        self.end(open);
     }
 }
 

@@ -7,6 +7,7 @@ mod cells;
 mod count;
 mod debezium_json;
 mod defaults;
+mod incomplete;
 mod mysql;
 mod number;
 pub mod options;

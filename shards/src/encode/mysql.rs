@@ -6,9 +6,8 @@
 
 use penstock_protocol::frame::FrameKind;
 use penstock_protocol::mysql::binary_row::walk_binary_row;
-use penstock_protocol::mysql::rows::{
-    RowError, RowOps, RowsHead, skip_image, walk_image, walk_partial_image,
-};
+use penstock_protocol::mysql::images::locate_image;
+use penstock_protocol::mysql::rows::{RowError, RowOps, RowsHead, skip_image, walk_image};
 
 use super::cells::{CellWriter, Spans};
 use super::debezium_json::{
@@ -16,6 +15,7 @@ use super::debezium_json::{
     is_skipped, key_changed, marker_text, op_index, put_end, put_transaction, refused, room,
     same_text,
 };
+use super::incomplete::{self, Scratch};
 use super::number::{put_i64, put_u64};
 use super::plan::Plan;
 use super::text::{Out, escaped};
@@ -226,29 +226,34 @@ pub(crate) fn encode(
     let head = RowsHead::parse(job.frame.head.format, &seg[..end], start)
         .and_then(|head| head.matches(&walk.ops).map(|()| head))
         .map_err(|e| row_error(&table.plan, start, e))?;
-    if is_skipped(job.options, op) {
+    // What a row of a versioned table means is not known before its period is read.
+    let versioned = table.plan.schema.period.is_some();
+    if is_skipped(job.options, op) && !versioned {
         return skip_rows(table, job, part, &head, resume);
     }
     // The source block is drawn into the table's own buffers, which the rows then read.
     source(&mut table.source, job, op);
-    if op == Op::Update {
-        rows::<true>(table, spans, job, part, &head, op, resume, batch)
-    } else {
-        rows::<false>(table, spans, job, part, &head, op, resume, batch)
-    }
+    let rows = match (op == Op::Update, head.is_whole() && !versioned) {
+        (true, true) => rows::<true, true>,
+        (false, true) => rows::<false, true>,
+        (true, false) => rows::<true, false>,
+        (false, false) => rows::<false, false>,
+    };
+    rows(table, spans, job, part, &head, op, resume, batch)
 }
 
 /// A frame's bytes: `seg[start..end]`, with readable slack behind.
 #[derive(Clone, Copy)]
-struct Part<'a> {
-    seg: &'a [u8],
-    start: usize,
-    end: usize,
+pub(super) struct Part<'a> {
+    pub seg: &'a [u8],
+    pub start: usize,
+    pub end: usize,
 }
 
-/// Rows of one event, from `resume` on, as far as the batch has room.
+/// Rows of one event, from `resume` on, as far as the batch has room. `WHOLE`: each of their images
+/// has every column.
 #[allow(clippy::too_many_arguments)]
-fn rows<const UPDATE: bool>(
+fn rows<const UPDATE: bool, const WHOLE: bool>(
     table: &mut Table,
     spans: &mut Spans,
     job: &Job,
@@ -278,6 +283,7 @@ fn rows<const UPDATE: bool>(
         order: resume.order,
     };
     let first_row = row;
+    let mut scratch = Scratch::default();
     let mut outcome = Ok(Encoded::Done);
     while p < end {
         if !room(w.out.at(), emit.events.len()) {
@@ -286,7 +292,13 @@ fn rows<const UPDATE: bool>(
         }
         w.out.ensure(0);
         let ordinal = first_ordinal.wrapping_add(row - first_row);
-        match one_row::<UPDATE, _>(walk, head, part, p, &mut w, &mut emit, op, (row, ordinal)) {
+        let next = if WHOLE {
+            one_row::<UPDATE, _>(walk, part, p, &mut w, &mut emit, op, (row, ordinal))
+        } else {
+            let event = incomplete::Event { walk, head, part, options: job.options };
+            event.row(&mut scratch, p, &mut w, &mut emit, op, (row, ordinal))
+        };
+        match next {
             Ok(next) if next <= p => {
                 outcome = Err(row_error(emit.plan, start, RowError::empty(p)));
             }
@@ -319,12 +331,10 @@ fn rows<const UPDATE: bool>(
     outcome
 }
 
-/// One row: both images of an update, the one image of an insert or delete.
+/// One row of whole images: both of an update, the one of an insert or delete.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 fn one_row<'p, const UPDATE: bool, S: RowSource>(
     walk: &Walk,
-    head: &RowsHead,
     part: Part,
     at: usize,
     w: &mut CellWriter<'p, false>,
@@ -333,17 +343,17 @@ fn one_row<'p, const UPDATE: bool, S: RowSource>(
     row: (u32, u32),
 ) -> Result<usize, RowError> {
     if let Some(outside) = &walk.outside {
-        key_outside(outside, head, part, at, w, emit.plan, UPDATE)?;
+        key_outside(outside, part, at, w, emit.plan, UPDATE)?;
     }
     let value = w.out.at();
     w.base = 0;
     if UPDATE {
         w.out.pad(b"{\"before\":{     ", 11);
-        let mut p = image(&walk.ops, head, 0, part.seg, at, w)?;
+        let mut p = walk_image(&walk.ops, part.seg, at, w)?;
         let before = Text { from: value + 10, to: w.out.at() + 1 };
         w.out.pad(b"},\"after\":{    ", 11);
         w.base = 64;
-        p = image(&walk.ops, head, 1, part.seg, p, w)?;
+        p = walk_image(&walk.ops, part.seg, p, w)?;
         let after = Text { from: before.to + 9, to: w.out.at() + 1 };
         w.out.byte(b'}');
         if emit.plan.skip_unchanged && same_text(&w.out, before, after) {
@@ -361,51 +371,21 @@ fn one_row<'p, const UPDATE: bool, S: RowSource>(
     let p;
     if op == Op::Delete {
         w.out.pad(b"{\"before\":{     ", 11);
-        p = image(&walk.ops, head, 0, part.seg, at, w)?;
+        p = walk_image(&walk.ops, part.seg, at, w)?;
         w.out.pad(b"},\"after\":null ", 14);
     } else {
         w.out.pad(b"{\"before\":null,\"after\":{        ", 24);
-        p = image(&walk.ops, head, 0, part.seg, at, w)?;
+        p = walk_image(&walk.ops, part.seg, at, w)?;
         w.out.byte(b'}');
     }
     emit.finish(w, op, value, row);
     Ok(p)
 }
 
-/// One image, whole or partial.
-#[inline(always)]
-fn image(
-    ops: &RowOps,
-    head: &RowsHead,
-    number: usize,
-    seg: &[u8],
-    at: usize,
-    w: &mut CellWriter<'_, false>,
-) -> Result<usize, RowError> {
-    if head.whole[number] {
-        walk_image(ops, seg, at, w)
-    } else {
-        partial(ops, head, number, seg, at, w)
-    }
-}
-
-#[cold]
-fn partial(
-    ops: &RowOps,
-    head: &RowsHead,
-    number: usize,
-    seg: &[u8],
-    at: usize,
-    w: &mut CellWriter<'_, false>,
-) -> Result<usize, RowError> {
-    walk_partial_image(ops, seg, at, head.present_at[number], w)
-}
-
 /// Writes the key's texts in front of the row's value when they are not part of it.
 #[cold]
 fn key_outside<'p>(
     outside: &RowOps,
-    head: &RowsHead,
     part: Part,
     at: usize,
     w: &mut CellWriter<'p, false>,
@@ -414,10 +394,10 @@ fn key_outside<'p>(
 ) -> Result<(), RowError> {
     w.cells = plan.outside.as_deref().unwrap_or_default();
     w.base = 0;
-    let mut p = image(outside, head, 0, part.seg, at, w)?;
+    let mut p = walk_image(outside, part.seg, at, w)?;
     if update {
         w.base = 64;
-        p = image(outside, head, 1, part.seg, p, w)?;
+        p = walk_image(outside, part.seg, p, w)?;
     }
     w.cells = &plan.cells;
     w.out.ensure(0);
@@ -435,13 +415,15 @@ fn skip_rows(
 ) -> Result<Encoded, EncodeError> {
     let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
     let images = if job.frame.head.kind == FrameKind::Update { 2 } else { 1 };
-    let (mut p, mut rows) = (head.rows_at, 0);
+    let (mut p, mut rows, mut cells) = (head.rows_at, 0, Vec::new());
     while p < part.end {
         let from = p;
         for number in 0..images {
-            let present = (!head.whole[number]).then_some(head.present_at[number]);
-            p = skip_image(&walk.ops, part.seg, p, present)
-                .map_err(|e| row_error(&table.plan, part.start, e))?;
+            let next = match head.is_whole() {
+                true => skip_image(&walk.ops, part.seg, p),
+                false => locate_image(&walk.ops, head, number, part.seg, p, &mut cells),
+            };
+            p = next.map_err(|e| row_error(&table.plan, part.start, e))?;
         }
         if p == from {
             return Err(row_error(&table.plan, part.start, RowError::empty(p)));

@@ -130,8 +130,13 @@ pub(crate) struct Cell {
     pub labels: Box<[Box<[u8]>]>,
     /// What stands for NULL, for a zero date and for a column without value.
     pub null: Short,
-    /// What stands for unchanged TOAST; none: as a column without value.
+    /// What stands for unchanged TOAST, and in MySQL's row images for a value that the log does not
+    /// hold; none: as a column without value.
     pub unchanged: Option<Short>,
+    /// What an insert that leaves the column out has given it (MySQL's MINIMAL and NOBLOB images).
+    pub omitted: Short,
+    /// That is its value, not a placeholder.
+    pub omitted_is_known: bool,
 }
 
 /// A record key: its constant parts, in key order.
@@ -246,7 +251,8 @@ fn margin(cells: &[Cell]) -> usize {
     let scalar = NUMBER_BYTES_MAX.max(TEMPORAL_BYTES_MAX).max(64);
     let labels = |cell: &Cell| cell.labels.iter().map(|label| label.len() + 1).sum::<usize>();
     let of = |cell: &Cell| {
-        let constant = cell.null.len().max(cell.unchanged.as_ref().map_or(0, Short::len));
+        let unchanged = cell.unchanged.as_ref().map_or(0, Short::len);
+        let constant = cell.null.len().max(unchanged).max(cell.omitted.len());
         cell.before.len() + constant.max(scalar).max(labels(cell)) + 8
     };
     cells.iter().map(of).sum()
@@ -275,10 +281,69 @@ fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
         labels: labels.map(|label| escaped(label).into()).collect(),
         null: Short::new(b"null"),
         unchanged: None,
+        omitted: Short::new(b"null"),
+        omitted_is_known: false,
     };
     cell.null = Short::new(&null_text(column, &cell, options));
-    cell.unchanged = unchanged_text(&column.ty, options).map(|text| Short::new(&text));
+    if options.connector == Connector::Postgres {
+        cell.unchanged = unchanged_text(&column.ty, options).map(|text| Short::new(&text));
+        return cell;
+    }
+    let unavailable = unavailable_text(cell.format, options);
+    let omitted = omitted_text(column, &cell, options);
+    cell.omitted_is_known = omitted.is_some();
+    cell.omitted = Short::new(omitted.as_ref().unwrap_or(&unavailable));
+    cell.unchanged = Some(Short::new(&unavailable));
     cell
+}
+
+/// What an insert gives a column that it does not name, where that is certain: the servers log the
+/// results of expressions and clocks, so that what they leave out is a literal, or NULL.
+fn omitted_text(column: &Column, cell: &Cell, options: &EncodeOptions) -> Option<Vec<u8>> {
+    match &column.default {
+        Some(DefaultValue::Text(text)) => defaults::render(column, cell, text, options),
+        Some(DefaultValue::Placeholder | DefaultValue::Unknown) => None,
+        None if column.nullable => Some(b"null".to_vec()),
+        None => {
+            // Without a strict sql_mode: the type's implicit default.
+            let implicit = match &column.ty {
+                ColumnType::Int { .. }
+                | ColumnType::Float { .. }
+                | ColumnType::Double
+                | ColumnType::Decimal { .. } => "0",
+                ColumnType::Text { .. } | ColumnType::Bytes { .. } => "",
+                ColumnType::Enum { labels, .. } => labels.first()?,
+                _ => return None,
+            };
+            defaults::render(column, cell, implicit, options)
+        }
+    }
+}
+
+/// What stands for a value that MySQL's log does not hold, by the form of the column's values.
+fn unavailable_text(format: Format, options: &EncodeOptions) -> Vec<u8> {
+    let placeholder = options.unavailable_value_placeholder.as_bytes();
+    let mut padded = placeholder.to_vec();
+    padded.resize(placeholder.len() + 64, 0);
+    let mut out = Out::new(Vec::new(), 0, 64);
+    match format {
+        Format::Text(_)
+        | Format::Json
+        | Format::Uuid
+        | Format::Enum
+        | Format::Set
+        | Format::DecimalString
+        | Format::Zoned
+        | Format::Iso
+        | Format::IsoDate
+        | Format::Bytes(Binary::Hex) => {
+            put_string(&mut out, &padded, 0, placeholder.len(), High::Utf8);
+        }
+        Format::Bytes(form) => put_binary(&mut out, placeholder, 0, form),
+        _ => out.exact(b"null"),
+    }
+    let (buf, end) = out.finish();
+    buf.get(..end).unwrap_or_default().to_vec()
 }
 
 /// The form of a type's values under these options (ENVELOPE section 4).

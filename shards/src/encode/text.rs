@@ -6,8 +6,6 @@
 //! for once a row and once per cell of variable length, never per write. Escapes are those of
 //! ENVELOPE section 0: `"` `\` `\b\t\n\f\r`, other bytes < 0x20 as `\u00XX`, all else raw UTF-8.
 
-use crate::limits::BATCH_BYTES_MAX;
-
 /// Bytes that one `pad` may write past what it keeps.
 pub(crate) const OVERRUN: usize = 64;
 /// A text cell is escaped in steps of this many bytes, so that room for the worst case stays small.
@@ -69,7 +67,7 @@ impl Out {
     #[cold]
     fn grow(&mut self, len: usize) {
         let wanted = self.at + len + self.margin + OVERRUN;
-        let roomy = wanted.max(BATCH_BYTES_MAX * 5 / 4);
+        let roomy = wanted + wanted / 4;
         self.buf.reserve_exact(roomy - self.buf.len());
         self.buf.resize(roomy, 0);
     }

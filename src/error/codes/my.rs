@@ -207,13 +207,6 @@ pub(super) const CODES: &[Code] = &[
                 failover can be followed.",
     },
     Code {
-        code: "my-partial-json",
-        title: "updates of JSON columns carry changes only",
-        means: "With `binlog_row_value_options = PARTIAL_JSON` the log holds what changed inside a \
-                document, which this version does not apply.",
-        mend: "`SET PERSIST binlog_row_value_options = ''`.",
-    },
-    Code {
         code: "my-position",
         title: "the position in the log",
         means: "Where the log ends now, or a stored position that cannot be read.",
@@ -253,8 +246,12 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "my-row-image",
         title: "row images are not whole",
-        means: "With `binlog_row_image` MINIMAL or NOBLOB updates and deletes carry only some \
-                columns: the rest is missing from `before` and `after`.",
+        means: "With `binlog_row_image` MINIMAL or NOBLOB rows carry only some columns. In \
+                `after` the rest is `unavailable_value_placeholder` where values are strings or \
+                bytes, else null, also in a column that cannot be NULL; what an insert leaves out \
+                has its default. In `before` it is null, in a column that cannot be NULL its \
+                default or its type's fallback. A sink that upserts must leave such columns as \
+                they are.",
         mend: "`SET PERSIST binlog_row_image = FULL` (MariaDB: SET GLOBAL).",
     },
     Code {
@@ -390,10 +387,10 @@ pub(super) const CODES: &[Code] = &[
         code: "my-versioned",
         title: "a system-versioned table is captured",
         means: "MariaDB logs an update of such a table as the update and an insert of the old \
-                version under the same key. Who keeps the last record of a key keeps the old \
-                version.",
-        mend: "Leave the table out with `source.exclude_tables`, or drop records whose `row_end` \
-                is not its greatest value.",
+                version under the same key, and a delete as an update that ends the row's period. \
+                Records are those of the living rows: the old version is left out, the ended row \
+                is a delete.",
+        mend: "Nothing. Who wants the history keeps the records themselves.",
     },
     Code {
         code: "my-xa-prepared",

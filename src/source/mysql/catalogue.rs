@@ -122,8 +122,8 @@ pub struct CatalogueTable {
     pub key: Vec<u16>,
     /// Rows, as the engine estimates them.
     pub rows_estimate: u64,
-    /// MariaDB: system-versioned.
-    pub versioned: bool,
+    /// MariaDB: system-versioned, with these columns for the start and end of a row's period.
+    pub period: Option<[u16; 2]>,
 }
 
 /// Reads all captured tables, in the order of their names.
@@ -170,8 +170,7 @@ async fn read(
         if !filter.table(&name.to_string()) {
             continue;
         }
-        let is_versioned = cell(row, 3) == "SYSTEM VERSIONED";
-        if is_versioned {
+        if cell(row, 3) == "SYSTEM VERSIONED" {
             versioned.push(name.clone());
         }
         let table = CatalogueTable {
@@ -179,14 +178,14 @@ async fn read(
             columns: vec![],
             key: vec![],
             rows_estimate: cell(row, 2).parse().unwrap_or_default(),
-            versioned: is_versioned,
+            period: None,
         };
         found.insert(name, table);
     }
     read_columns(connection, server, filter, only, &mut found).await?;
     for name in versioned {
         if let Some(table) = found.get_mut(&name) {
-            add_versioning_columns(table, filter);
+            add_period(table, filter);
         }
     }
     read_keys(connection, only, &mut found).await?;
@@ -200,12 +199,14 @@ async fn read_columns(
     only: &str,
     found: &mut BTreeMap<TableName, CatalogueTable>,
 ) -> Result<()> {
+    // MySQL before 5.7 has no generated columns, and no system versioning at all.
+    let expression = if server.is_mariadb() { "GENERATION_EXPRESSION" } else { "''" };
     let rows = connection
         .query(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, \
              CHARACTER_SET_NAME, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, \
-             DATETIME_PRECISION, COLUMN_DEFAULT, EXTRA FROM information_schema.COLUMNS \
-             WHERE TABLE_SCHEMA NOT IN {BUILT_IN}{only} ORDER BY 1, 2, ORDINAL_POSITION"
+             DATETIME_PRECISION, COLUMN_DEFAULT, EXTRA, {expression} \
+             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {BUILT_IN}{only} ORDER BY 1, 2, ORDINAL_POSITION"
         ))
         .await?;
     for row in &rows.0 {
@@ -231,17 +232,24 @@ async fn read_columns(
             mysql_default(given, cell(row, 12), nullable, &ty)
         };
         let included = filter.column(&format!("{name}.{}", cell(row, 2)));
+        let at = u16::try_from(table.columns.len()).unwrap_or(u16::MAX);
+        match cell(row, 13) {
+            "ROW START" => table.period.get_or_insert([at; 2])[0] = at,
+            "ROW END" => table.period.get_or_insert([at; 2])[1] = at,
+            _ => {}
+        }
         table.columns.push(Column { name: cell(row, 2).into(), ty, nullable, default, included });
     }
     Ok(())
 }
 
 /// Implicit system versioning hides its two columns from the catalogue; the log has them, last.
-fn add_versioning_columns(table: &mut CatalogueTable, filter: &TableFilter) {
-    let explicit = table.columns.iter().filter(|c| c.ty == ColumnType::Timestamp { digits: 6 });
-    if explicit.filter(|c| c.name == "row_start" || c.name == "row_end").count() == 2 {
+fn add_period(table: &mut CatalogueTable, filter: &TableFilter) {
+    if table.period.is_some() {
         return;
     }
+    let at = u16::try_from(table.columns.len()).unwrap_or(u16::MAX);
+    table.period = Some([at, at.saturating_add(1)]);
     for name in ["row_start", "row_end"] {
         table.columns.push(Column {
             name: name.into(),
@@ -269,6 +277,8 @@ async fn read_keys(
         let name = table_name(cell(row, 0), cell(row, 1));
         if let Some(table) = found.get_mut(&name)
             && let Some(at) = position(&table.columns, cell(row, 2))
+            // MariaDB puts the end of the period last in a primary key.
+            && table.period.is_none_or(|[_, end]| at != end)
         {
             table.key.push(at);
         }

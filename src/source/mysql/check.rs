@@ -97,13 +97,14 @@ pub fn losses(server: &Server) -> Vec<Finding> {
         );
     }
     let image = server.variable("binlog_row_image");
-    if !image.is_empty() && !image.eq_ignore_ascii_case("FULL") {
+    if !image.is_empty() && !is_whole_image(image) {
         findings.push(
             Finding::warning(
                 "my-row-image",
                 format!(
                     "binlog_row_image is {image}: updates and deletes do not carry whole rows; \
-                     columns that the log leaves out are missing from before and after"
+                     in after, columns that the log leaves out are unavailable_value_placeholder \
+                     or null, in before null or the type's fallback"
                 ),
             )
             .mend(format!("{persist} binlog_row_image = FULL")),
@@ -134,17 +135,13 @@ pub fn losses(server: &Server) -> Vec<Finding> {
             .mend("SET PERSIST binlog_transaction_compression = OFF"),
         );
     }
-    if server.variable("binlog_row_value_options").to_ascii_uppercase().contains("PARTIAL_JSON") {
-        findings.push(
-            Finding::warning(
-                "my-partial-json",
-                "binlog_row_value_options is PARTIAL_JSON: updates of JSON columns carry changes \
-                 only, and this version cannot apply them",
-            )
-            .mend("SET PERSIST binlog_row_value_options = ''"),
-        );
-    }
     findings
+}
+
+/// Whether each value of a row can be told from its images. MariaDB's FULL_NODUP leaves out of the
+/// after image what the before image has.
+fn is_whole_image(image: &str) -> bool {
+    image.eq_ignore_ascii_case("FULL") || image.eq_ignore_ascii_case("FULL_NODUP")
 }
 
 /// Settings that are well or merely worth knowing.
@@ -156,8 +153,9 @@ fn settings(server: &Server) -> Vec<Finding> {
     if server.variable("binlog_format").eq_ignore_ascii_case("ROW") {
         findings.push(Finding::ok("my-binlog-format", "binlog_format is ROW"));
     }
-    if server.variable("binlog_row_image").eq_ignore_ascii_case("FULL") {
-        findings.push(Finding::ok("my-row-image", "binlog_row_image is FULL"));
+    let image = server.variable("binlog_row_image");
+    if is_whole_image(image) {
+        findings.push(Finding::ok("my-row-image", format!("binlog_row_image is {image}")));
     }
     if server.full_metadata() {
         findings.push(Finding::ok("my-row-metadata", "binlog_row_metadata is FULL"));
@@ -361,15 +359,12 @@ async fn tables(
                     .mend(format!("ALTER TABLE {name} ADD PRIMARY KEY (…)")),
             );
         }
-        if table.versioned {
+        if table.period.is_some() {
             let what = format!(
-                "{name} is system-versioned: its history rows are in the log as inserts of old \
-                 values under the same key, and reach the sinks as such"
+                "{name} is system-versioned: its records are those of the living rows, history \
+                 rows are left out"
             );
-            findings.push(
-                Finding::warning("my-versioned", what)
-                    .mend("leave it out (source.exclude_tables), or drop records by row_end"),
-            );
+            findings.push(Finding::ok("my-versioned", what));
         }
         let unread = table.columns.iter().filter(|c| c.included).filter_map(|c| match &c.ty {
             penstock_protocol::schema::ColumnType::Unsupported { name } => {

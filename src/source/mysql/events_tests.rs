@@ -57,7 +57,7 @@ fn reader() -> Reader {
         columns: vec![column("a")],
         key: vec![0],
         rows_estimate: 0,
-        versioned: false,
+        period: None,
     }]);
     let (_, flushed) = watch::channel(crate::source::context::Flushed::default());
     let (_, stop) = watch::channel(false);

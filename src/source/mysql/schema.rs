@@ -76,7 +76,7 @@ impl Schemas {
             key: table.key.clone(),
             identity: Vec::new(),
             replica_identity: b'f',
-            period: None,
+            period: table.period,
         };
         known.take(schema)
     }
@@ -118,7 +118,7 @@ impl Schemas {
             columns: Vec::new(),
             key: Vec::new(),
             rows_estimate: 0,
-            versioned: false,
+            period: None,
         };
         known.catalogue = Some((Arc::new(table.unwrap_or_else(gone)), Trust::Hint));
         known.changed = false;
@@ -250,6 +250,7 @@ fn build(
         columns.push(Column { included, ..column });
     }
     let key = key(map, table, &columns);
+    let period = table.and_then(|table| listed_period(table, &columns));
     Ok(TableSchema {
         table: penstock_protocol::frame::TableId(0),
         version: 0,
@@ -258,7 +259,7 @@ fn build(
         key,
         identity: Vec::new(),
         replica_identity: b'f',
-        period: None,
+        period,
     })
 }
 
@@ -337,11 +338,22 @@ fn key(map: &TableMap, table: Option<&CatalogueTable>, columns: &[Column]) -> Ve
         return listed;
     };
     let mut logged = parts.iter().map(|(column, _)| *column).collect::<Vec<_>>();
-    let versioned = table.is_some_and(|table| table.versioned);
+    let versioned = table.is_some_and(|table| table.period.is_some());
     if versioned && logged.len() == listed.len() + 1 && logged.starts_with(&listed) {
         logged.pop();
     }
     logged
+}
+
+/// The catalogue's period in the log's columns.
+fn listed_period(table: &CatalogueTable, columns: &[Column]) -> Option<[u16; 2]> {
+    let at = |part: u16| {
+        let name = &table.columns.get(usize::from(part))?.name;
+        let at = columns.iter().position(|c| c.name == *name)?;
+        u16::try_from(at).ok()
+    };
+    let [start, end] = table.period?;
+    Some([at(start)?, at(end)?])
 }
 
 /// The catalogue's key in the log's columns; none if one of them is not there.
@@ -401,7 +413,7 @@ mod tests {
             columns: vec![Column { default, ..column(a, INT) }, column("b", text)],
             key: vec![0],
             rows_estimate: 0,
-            versioned: false,
+            period: None,
         }
     }
 
@@ -453,7 +465,7 @@ mod tests {
         let mut map = TableMap::parse(&body(Some(["a", "b"]))).unwrap();
         map.primary_key = Some(vec![(0, 0), (1, 0)]);
         let plain = listed("a");
-        let versioned = CatalogueTable { versioned: true, ..plain.clone() };
+        let versioned = CatalogueTable { period: Some([0, 1]), ..plain.clone() };
         assert_eq!(key(&map, Some(&versioned), &versioned.columns), [0]);
         assert_eq!(key(&map, Some(&plain), &plain.columns), [0, 1]);
     }

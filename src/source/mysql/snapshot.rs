@@ -417,7 +417,7 @@ mod tests {
             columns: vec![],
             key: vec![],
             rows_estimate: 0,
-            versioned: false,
+            period: None,
         };
         let tables = [table("a"), table("b"), table("z")];
         let pattern = |text: &str| regex::Regex::new(text).unwrap();

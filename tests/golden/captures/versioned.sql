@@ -1,0 +1,20 @@
+-- System-versioned tables of MariaDB, implicit and with a period.
+set names utf8mb4;
+set sql_mode = '';
+set time_zone = '+00:00';
+set timestamp = 1795560000;
+drop table if exists ver; drop table if exists ver2;
+create table ver (id int primary key, v varchar(10)) with system versioning;
+insert into ver values (1, 'a');
+set timestamp = 1795560001;
+update ver set v = 'b' where id = 1;
+set timestamp = 1795560002;
+update ver set id = 2 where id = 1;
+set timestamp = 1795560003;
+delete from ver where id = 2;
+set timestamp = 1795560004;
+create table ver2 (id int primary key, v int, s timestamp(6) generated always as row start, e timestamp(6) generated always as row end, period for system_time (s, e)) with system versioning;
+insert into ver2 (id, v) values (1, 1);
+set timestamp = 1795560005;
+update ver2 set v = 2 where id = 1;
+delete from ver2 where id = 1;
