@@ -9,7 +9,7 @@
 //! never guessed: what is inherited from something that is not known makes it unknown too.
 //!
 //! # Use
-//! ```no_run
+//! ```
 //! use penstock_shards::history::{Catalogue, Effect, Server, Statement};
 //! let mut catalogue = Catalogue::new(Server { mariadb: false, version: (9, 7, 0), fold_names: false });
 //! catalogue.put_database("shop", "utf8mb4", "utf8mb4_0900_ai_ci");
@@ -31,14 +31,17 @@
 //! Not everything that changes rows has row events: [`Effect::Truncated`] and
 //! [`Effect::RowsRemoved`] say so (HAZARDS L7).
 
+mod alter;
+mod apply;
+mod build;
 pub mod collation;
 mod columns;
 mod definition;
+mod keys;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use penstock_protocol::mysql::ddl::parse;
 use penstock_protocol::mysql::event::StatusVars;
 use penstock_protocol::schema::TableName;
 
@@ -223,14 +226,6 @@ impl Catalogue {
     /// Every database that is known, by name.
     pub fn databases(&self) -> impl Iterator<Item = (&str, &DatabaseDefinition)> {
         self.databases.iter().map(|(name, definition)| (name.as_str(), definition))
-    }
-
-    /// Applies a statement. What it did to tables, in its order; empty for one that changes none.
-    pub fn apply(&mut self, statement: &Statement<'_>) -> Vec<Applied> {
-        let Some(_change) = parse(statement.sql, statement.sql_mode, self.server.mariadb) else {
-            return Vec::new();
-        };
-        Vec::new()
     }
 
     fn folded(&self, name: &str) -> String {

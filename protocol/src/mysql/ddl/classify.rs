@@ -10,7 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Named;
-use crate::mysql::event::{SQL_MODE_ANSI_QUOTES, SQL_MODE_NO_BACKSLASH_ESCAPES, xid_bytes};
+use super::parser::Parser;
+use super::tokens::Kind;
+use crate::mysql::event::xid_bytes;
 
 /// What a statement does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,168 +56,15 @@ pub enum XaVerb {
 
 /// Classifies a statement. `mariadb`: `/*M! … */` comments are code too.
 pub fn classify(sql: &str, sql_mode: u64, mariadb: bool) -> Statement {
-    let tokens = Tokens::new(sql, sql_mode, mariadb).collect::<Vec<_>>();
-    Parser { tokens: &tokens, at: 0 }.statement()
+    Parser::new(sql, sql_mode, mariadb).statement()
 }
 
-/// A piece of a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token<'a> {
-    /// Unquoted word or number.
-    Word(&'a str),
-    /// Quoted identifier, unescaped.
-    Quoted(String),
-    /// String literal (its content matters to XA alone), with the introducer letter `x`, if any.
-    Text { hex: bool, body: String },
-    /// Any other character.
-    Mark(char),
-}
-
-/// Splits a statement into tokens; comments and blanks vanish.
-struct Tokens<'a> {
-    sql: &'a str,
-    ansi_quotes: bool,
-    backslash: bool,
-    mariadb: bool,
-}
-
-impl<'a> Tokens<'a> {
-    fn new(sql: &'a str, sql_mode: u64, mariadb: bool) -> Self {
-        let ansi_quotes = sql_mode & SQL_MODE_ANSI_QUOTES != 0;
-        let backslash = sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES == 0;
-        Self { sql, ansi_quotes, backslash, mariadb }
-    }
-
-    /// Steps over `len` bytes (to the end if there are fewer or a character would be cut).
-    fn advance(&mut self, len: usize) -> &'a str {
-        let (head, tail) = self.sql.split_at_checked(len).unwrap_or((self.sql, ""));
-        self.sql = tail;
-        head
-    }
-
-    fn skip_past(&mut self, end: &str) {
-        let at = self.sql.find(end).map_or(self.sql.len(), |at| at + end.len());
-        self.advance(at);
-    }
-
-    /// Blanks, comments, and the brackets of version comments, whose content is code.
-    fn skip_blank(&mut self) {
-        loop {
-            let trimmed = self.sql.trim_start_matches(|ch: char| ch.is_whitespace() || ch == '\0');
-            self.sql = trimmed;
-            let after_dashes = trimmed.strip_prefix("--").map(|rest| rest.chars().next());
-            if trimmed.starts_with('#')
-                || after_dashes.is_some_and(|ch| ch.is_none_or(char::is_whitespace))
-            {
-                self.skip_past("\n");
-            } else if trimmed.starts_with("/*!") || self.mariadb && trimmed.starts_with("/*M!") {
-                // Code for servers from this version on. The log holds what its own server ran, so
-                // only the far future is a comment in truth.
-                self.skip_past("!");
-                let digits = self.sql.bytes().take_while(u8::is_ascii_digit).count().min(6);
-                let version = self.advance(digits).parse::<u32>().unwrap_or_default();
-                if version >= 99_990 && digits == 5 || version >= 990_000 {
-                    self.skip_past("*/");
-                }
-            } else if trimmed.starts_with("/*") {
-                self.advance(2);
-                self.skip_past("*/");
-            } else if trimmed.starts_with("*/") {
-                self.advance(2);
-            } else {
-                return;
-            }
-        }
-    }
-
-    /// The content of a quoted piece that starts here; the quote doubled stands for itself.
-    fn quoted(&mut self, quote: char, backslash: bool) -> String {
-        self.advance(1);
-        let mut body = String::new();
-        let mut chars = self.sql.char_indices();
-        let mut end = self.sql.len();
-        while let Some((at, ch)) = chars.next() {
-            if ch == quote {
-                if self.sql[at + 1..].starts_with(quote) {
-                    chars.next();
-                } else {
-                    end = at + 1;
-                    break;
-                }
-            } else if ch == '\\' && backslash {
-                if let Some((_, escaped)) = chars.next() {
-                    body.push(escaped);
-                }
-                continue;
-            }
-            body.push(ch);
-        }
-        self.advance(end);
-        body
-    }
-}
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        self.skip_blank();
-        let first = self.sql.chars().next()?;
-        if first == '`' || first == '"' && self.ansi_quotes {
-            return Some(Token::Quoted(self.quoted(first, false)));
-        }
-        if first == '\'' || first == '"' {
-            return Some(Token::Text { hex: false, body: self.quoted(first, self.backslash) });
-        }
-        if matches!(first, 'x' | 'X') && self.sql[1..].starts_with('\'') {
-            self.advance(1);
-            return Some(Token::Text { hex: true, body: self.quoted('\'', false) });
-        }
-        let word = |ch: char| ch.is_alphanumeric() || ch == '_' || ch == '$' || ch > '\u{7f}';
-        let len = self.sql.find(|ch| !word(ch)).unwrap_or(self.sql.len());
-        if len > 0 {
-            return Some(Token::Word(self.advance(len)));
-        }
-        self.advance(first.len_utf8());
-        Some(Token::Mark(first))
-    }
-}
-
-struct Parser<'a, 't> {
-    tokens: &'t [Token<'a>],
-    at: usize,
-}
-
-impl Parser<'_, '_> {
-    fn word_at(&self, at: usize) -> &str {
-        match self.tokens.get(at) {
-            Some(Token::Word(word)) => word,
-            _ => "",
-        }
-    }
-
-    fn is(&self, word: &str) -> bool {
-        self.word_at(self.at).eq_ignore_ascii_case(word)
-    }
-
-    fn eat(&mut self, word: &str) -> bool {
-        let found = self.is(word);
-        self.at += usize::from(found);
-        found
-    }
-
+impl Parser<'_> {
     fn statement(&mut self) -> Statement {
-        while self.tokens.get(self.at) == Some(&Token::Mark('(')) {
-            self.at += 1;
-        }
-        if self.is("SET") && self.word_at(self.at + 1).eq_ignore_ascii_case("STATEMENT") {
-            // MariaDB: SET STATEMENT a=1 FOR …
-            while self.at < self.tokens.len() && !self.eat("FOR") {
-                self.at += 1;
-            }
-        }
-        let verb = self.word_at(self.at).to_ascii_uppercase();
-        self.at += 1;
+        while self.eat_mark('(') {}
+        self.set_statement();
+        let verb = self.word().to_ascii_uppercase();
+        self.bump();
         match verb.as_str() {
             "BEGIN" => Statement::Begin,
             "START" if self.is("TRANSACTION") => Statement::Begin,
@@ -232,9 +81,7 @@ impl Parser<'_, '_> {
             "UPDATE" => Statement::Dml(self.names_until(&["SET"])),
             "DELETE" => Statement::Dml(self.names_until(&["WHERE", "ORDER", "LIMIT"])),
             "LOAD" => {
-                while self.at < self.tokens.len() && !self.eat("TABLE") {
-                    self.at += 1;
-                }
+                self.skip_past("TABLE");
                 Statement::Dml(self.name().into_iter().collect())
             }
             "WITH" | "CALL" => Statement::Dml(self.names_until(&[])),
@@ -247,14 +94,14 @@ impl Parser<'_, '_> {
         if !self.eat("TO") {
             return Statement::Rollback;
         }
-        if self.is("SAVEPOINT") && self.at + 1 < self.tokens.len() {
-            self.at += 1;
+        if self.is("SAVEPOINT") && self.peek().kind != Kind::End {
+            self.bump();
         }
         self.identifier().map_or(Statement::Other, Statement::RollbackTo)
     }
 
     fn xa(&mut self) -> Option<Statement> {
-        let verb = match self.word_at(self.at).to_ascii_uppercase().as_str() {
+        let verb = match self.word().to_ascii_uppercase().as_str() {
             "START" | "BEGIN" => XaVerb::Start,
             "END" => XaVerb::End,
             "PREPARE" => XaVerb::Prepare,
@@ -262,26 +109,25 @@ impl Parser<'_, '_> {
             "ROLLBACK" => XaVerb::Rollback,
             _ => return None,
         };
-        self.at += 1;
+        self.bump();
         let (mut parts, mut format) = (Vec::new(), 1);
         loop {
-            match self.tokens.get(self.at)? {
-                Token::Text { hex: true, body } => parts.push(unhex(body)?),
-                Token::Text { hex: false, body } => parts.push(body.as_bytes().to_vec()),
-                Token::Word(number) => {
-                    let hex = number.strip_prefix("0x").or(number.strip_prefix("0X"));
+            let token = self.bump();
+            match token.kind {
+                Kind::Hex => parts.push(unhex(token.digits()?)?),
+                Kind::Text => parts.push(token.text(self.backslash())?.into_bytes()),
+                Kind::Word => {
+                    let hex = token.raw.strip_prefix("0x").or(token.raw.strip_prefix("0X"));
                     match hex {
                         Some(hex) if parts.len() < 2 => parts.push(unhex(hex)?),
-                        _ => format = number.parse().ok()?,
+                        _ => format = token.raw.parse().ok()?,
                     }
                 }
                 _ => return None,
             }
-            self.at += 1;
-            if self.tokens.get(self.at) != Some(&Token::Mark(',')) {
+            if !self.eat_mark(',') {
                 break;
             }
-            self.at += 1;
         }
         let gtrid = parts.first()?;
         let bqual = parts.get(1).map(Vec::as_slice).unwrap_or_default();
@@ -291,10 +137,9 @@ impl Parser<'_, '_> {
     fn ddl(&mut self, verb: &str) -> Statement {
         // What stands between the verb and the kind of object: OR REPLACE, TEMPORARY, UNIQUE,
         // ONLINE, IGNORE, DEFINER = …, ALGORITHM = …
-        let limit = (self.at + 16).min(self.tokens.len());
-        while self.at < limit {
-            let word = self.word_at(self.at).to_ascii_uppercase();
-            self.at += 1;
+        for _ in 0..16 {
+            let word = self.word().to_ascii_uppercase();
+            self.bump();
             match word.as_str() {
                 "TEMPORARY" => return Statement::Other,
                 "TABLE" | "TABLES" => {
@@ -320,13 +165,6 @@ impl Parser<'_, '_> {
         Statement::Other
     }
 
-    fn if_exists(&mut self) {
-        if self.eat("IF") {
-            self.eat("NOT");
-            self.eat("EXISTS");
-        }
-    }
-
     /// The table that CREATE TABLE makes (not those of LIKE, SELECT and REFERENCES).
     fn first_name(&mut self) -> Vec<Named> {
         self.if_exists();
@@ -336,20 +174,17 @@ impl Parser<'_, '_> {
     /// ALTER TABLE: the table, its new name, and one that it exchanges a partition with.
     fn altered(&mut self) -> Vec<Named> {
         let mut names = self.first_name();
-        while self.at < self.tokens.len() {
+        while self.token.kind != Kind::End {
             let renamed =
                 self.eat("RENAME") && !["COLUMN", "INDEX", "KEY"].iter().any(|word| self.is(word));
             if renamed {
                 let _ = self.eat("TO") || self.eat("AS");
-                if self.tokens.get(self.at) == Some(&Token::Mark('=')) {
-                    self.at += 1;
-                }
+                self.eat_mark('=');
                 names.extend(self.name());
-            } else if self.is("WITH") && self.word_at(self.at + 1).eq_ignore_ascii_case("TABLE") {
-                self.at += 2;
+            } else if self.eat_both("WITH", "TABLE") {
                 names.extend(self.name());
             } else {
-                self.at += 1;
+                self.bump();
             }
         }
         names
@@ -362,12 +197,8 @@ impl Parser<'_, '_> {
         while let Some(name) = self.name() {
             names.push(name);
             // MariaDB: WAIT n, NOWAIT and IF EXISTS may stand behind a name.
-            while self.is("WAIT") || self.is("NOWAIT") {
-                self.at += if self.is("WAIT") { 2 } else { 1 };
-            }
-            if self.tokens.get(self.at) == Some(&Token::Mark(',')) || self.is("TO") {
-                self.at += 1;
-            } else {
+            self.wait();
+            if !self.eat_mark(',') && !self.eat("TO") {
                 break;
             }
         }
@@ -376,19 +207,12 @@ impl Parser<'_, '_> {
 
     /// The table of INSERT and REPLACE.
     fn insert_target(&mut self) -> Vec<Named> {
-        while ["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE", "INTO"]
-            .iter()
-            .any(|word| self.is(word))
-        {
-            self.at += 1;
-        }
+        while self.eat_any(&["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE", "INTO"]) {}
         self.name().into_iter().collect()
     }
 
     fn names_after(&mut self, word: &str) -> Vec<Named> {
-        while self.at < self.tokens.len() && !self.eat(word) {
-            self.at += 1;
-        }
+        self.skip_past(word);
         self.name().into_iter().collect()
     }
 
@@ -396,10 +220,10 @@ impl Parser<'_, '_> {
     /// than too few: column names and keywords are among them.
     fn names_until(&mut self, ends: &[&str]) -> Vec<Named> {
         let mut names = Vec::new();
-        while self.at < self.tokens.len() && !ends.iter().any(|end| self.is(end)) {
+        while self.token.kind != Kind::End && !self.token.is_any(ends) {
             match self.name() {
                 Some(name) => names.push(name),
-                None => self.at += 1,
+                None => self.bump_by(1),
             }
         }
         names.sort();
@@ -407,25 +231,21 @@ impl Parser<'_, '_> {
         names
     }
 
-    fn name(&mut self) -> Option<Named> {
-        let first = self.identifier()?;
-        if self.tokens.get(self.at) == Some(&Token::Mark('.')) {
-            self.at += 1;
-            if let Some(table) = self.identifier() {
-                return Some(Named { database: Some(first), table });
-            }
-        }
-        Some(Named { database: None, table: first })
+    fn word(&self) -> &str {
+        if self.token.kind == Kind::Word { self.token.raw } else { "" }
     }
 
-    fn identifier(&mut self) -> Option<String> {
-        let found = match self.tokens.get(self.at)? {
-            Token::Word(word) => (*word).into(),
-            Token::Quoted(name) => name.clone(),
-            _ => return None,
-        };
-        self.at += 1;
-        Some(found)
+    fn skip_past(&mut self, word: &str) {
+        while self.token.kind != Kind::End && !self.eat(word) {
+            self.bump();
+        }
+    }
+
+    /// MariaDB: SET STATEMENT a=1 FOR …
+    pub(super) fn set_statement(&mut self) {
+        if self.are("SET", "STATEMENT") {
+            self.skip_past("FOR");
+        }
     }
 }
 
@@ -441,6 +261,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mysql::event::{SQL_MODE_ANSI_QUOTES, SQL_MODE_NO_BACKSLASH_ESCAPES};
     use alloc::format;
     use alloc::vec;
     use proptest::prelude::*;

@@ -7,9 +7,16 @@
 //! what cannot be understood *and* matters is an error, and that error names its tables alone
 //! (HAZARDS L24). Memory stays small for a statement of any size: tokens are made one at a time.
 
+mod alter;
 pub mod change;
 mod classify;
+mod column;
+mod create;
+mod key;
+mod parser;
 mod statement;
+mod tokens;
+mod types;
 
 use alloc::string::String;
 

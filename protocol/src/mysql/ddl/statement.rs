@@ -1,9 +1,152 @@
 //! A statement as a change of schema.
+//!
+//! Enters: the text. Leaves: a [`Change`], or none. Keeps: only statements about tables and
+//! databases are read at all; one that is not understood is `Change::Unknown` with the tables that
+//! [`classify`] finds in it.
 
-use super::change::Change;
+use alloc::vec::Vec;
 
-/// Reads a statement; `None`: it changes no schema. `sql_mode` as the QUERY event has it.
+use super::change::{Change, Clause, KeyKind};
+use super::parser::{Fault, Parser, Read};
+use super::{Statement, classify};
+
+/// Reads a statement; `None`: it changes no schema (views, routines, users, temporary tables, rows).
+/// `sql_mode` as the QUERY event has it.
 #[must_use]
-pub fn parse(_sql: &str, _sql_mode: u64, _mariadb: bool) -> Option<Change> {
-    None
+pub fn parse(sql: &str, sql_mode: u64, mariadb: bool) -> Option<Change> {
+    let mut parser = Parser::new(sql, sql_mode, mariadb);
+    match parser.schema_change() {
+        Ok(change) => change,
+        Err(Fault { what, offset }) => {
+            let tables = match classify(sql, sql_mode, mariadb) {
+                Statement::Ddl(tables) => tables,
+                Statement::Truncate(table) => [table].into(),
+                _ => return None,
+            };
+            Some(Change::Unknown { tables, what, offset })
+        }
+    }
+}
+
+impl Parser<'_> {
+    fn schema_change(&mut self) -> Read<Option<Change>> {
+        self.set_statement();
+        let verb = self.bump();
+        if verb.is("create") {
+            self.create()
+        } else if verb.is("alter") {
+            self.alter()
+        } else if verb.is("drop") {
+            self.drop_statement()
+        } else if verb.is("rename") && self.eat_any(&["table", "tables"]) {
+            self.rename_tables().map(Some)
+        } else if verb.is("truncate") {
+            self.eat("table");
+            Ok(Some(Change::Truncate(self.expect_name()?)))
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn create(&mut self) -> Read<Option<Change>> {
+        let or_replace = self.eat_both("or", "replace");
+        // MySQL 5.5 and MariaDB: ONLINE, OFFLINE.
+        self.eat_any(&["online", "offline"]);
+        let kind = if self.eat("unique") {
+            KeyKind::Unique
+        } else if self.eat("fulltext") {
+            KeyKind::Fulltext
+        } else if self.eat("spatial") {
+            KeyKind::Spatial
+        } else if self.eat("vector") {
+            KeyKind::Vector
+        } else {
+            KeyKind::Plain
+        };
+        if self.eat("index") {
+            return self.create_index(kind, or_replace).map(Some);
+        }
+        if self.eat("table") {
+            return self.create_table(or_replace).map(Some);
+        }
+        if self.eat("sequence") {
+            return self.create_sequence().map(Some);
+        }
+        if self.eat_any(&["database", "schema"]) {
+            let if_not_exists = self.if_exists();
+            let name = self.expect_identifier("a database's name")?;
+            let charset = self.database_options()?;
+            return Ok(Some(Change::CreateDatabase { name, if_not_exists, or_replace, charset }));
+        }
+        Ok(None)
+    }
+
+    fn alter(&mut self) -> Read<Option<Change>> {
+        while self.eat_any(&["online", "offline", "ignore"]) {}
+        if self.eat("table") {
+            let if_exists = self.if_exists();
+            let name = self.expect_name()?;
+            let clauses = self.alter_clauses()?;
+            return Ok(Some(Change::AlterTable { name, if_exists, clauses }));
+        }
+        if self.eat_any(&["database", "schema"]) {
+            let options = ["character", "char", "charset", "collate", "default", "encryption"];
+            let next = self.peek();
+            // The name may be left out; a database may have the name of an option.
+            let option = self.token.is_any(&options)
+                && !next.is_any(&["character", "charset", "collate", "default"])
+                || self.is("default");
+            let name = if option { None } else { self.identifier() };
+            let charset = self.database_options()?;
+            return Ok(Some(Change::AlterDatabase { name, charset }));
+        }
+        Ok(None)
+    }
+
+    fn drop_statement(&mut self) -> Read<Option<Change>> {
+        if self.eat_any(&["table", "tables", "sequence"]) {
+            self.if_exists();
+            let mut tables = Vec::new();
+            loop {
+                tables.push(self.expect_name()?);
+                self.wait();
+                if !self.eat_mark(',') {
+                    return Ok(Some(Change::DropTables(tables)));
+                }
+            }
+        }
+        if self.eat("index") {
+            self.if_exists();
+            let key = self.expect_identifier("an index's name")?;
+            self.expect("on", "ON")?;
+            let name = self.expect_name()?;
+            let clause = if key.eq_ignore_ascii_case("primary") {
+                Clause::DropPrimaryKey
+            } else {
+                Clause::DropKey(key)
+            };
+            let clauses = [clause].into();
+            return Ok(Some(Change::AlterTable { name, if_exists: false, clauses }));
+        }
+        if self.eat_any(&["database", "schema"]) {
+            self.if_exists();
+            let name = self.expect_identifier("a database's name")?;
+            return Ok(Some(Change::DropDatabase(name)));
+        }
+        Ok(None)
+    }
+
+    fn rename_tables(&mut self) -> Read<Change> {
+        self.if_exists();
+        let mut pairs = Vec::new();
+        loop {
+            let from = self.expect_name()?;
+            self.wait();
+            self.expect("to", "TO")?;
+            pairs.push((from, self.expect_name()?));
+            if !self.eat_mark(',') {
+                return Ok(Change::RenameTables(pairs));
+            }
+        }
+    }
 }

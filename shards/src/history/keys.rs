@@ -1,0 +1,124 @@
+//! Keys of a table: their names, their order, and what they imply.
+//!
+//! Enters: keys as written, the table's columns. Leaves: [`KeyDefinition`]s. Keeps: names and order
+//! are those that the server gives them (`make_unique_key_name`, `sort_keys`), so that a later DROP
+//! INDEX finds its key and the first unique one is the server's first; an index that the server made
+//! for a foreign key goes when another serves.
+
+use penstock_protocol::mysql::ddl::change::{KeyDdl, KeyKind, KeyPart, TypeName};
+
+use super::Reason;
+use super::build::reason;
+use super::definition::{ColumnDefinition, KeyDefinition, TableDefinition, same_name};
+
+/// Adds keys as a statement gives them, then puts all in order.
+pub(super) fn add_keys<'a>(
+    table: &mut TableDefinition,
+    keys: impl IntoIterator<Item = &'a KeyDdl>,
+) -> Result<(), Reason> {
+    for key in keys {
+        let taken = |name: &String| table.keys.iter().any(|k| same_name(&k.name, name));
+        if key.if_not_exists && key.name.as_ref().is_some_and(taken) {
+            continue;
+        }
+        if let (true, Some(name)) = (key.or_replace, &key.name) {
+            table.keys.retain(|k| !same_name(&k.name, name));
+        }
+        let given = match key.kind {
+            KeyKind::Foreign => key.constraint.clone().or(key.name.clone()),
+            _ => key.name.clone(),
+        };
+        let name = given.unwrap_or_else(|| made_name(table, key));
+        let parts = key.parts.iter().map(|part| own_part(table, part));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        table.keys.push(KeyDefinition { name, kind: key.kind, parts });
+    }
+    settle(table);
+    Ok(())
+}
+
+/// The name of a key without one: its first column's, with a number if that is taken.
+fn made_name(table: &TableDefinition, key: &KeyDdl) -> String {
+    let first = key.parts.first().and_then(|part| part.column.as_deref());
+    let base = first.unwrap_or("functional_index");
+    let taken = |name: &str| table.keys.iter().any(|k| same_name(&k.name, name));
+    if !taken(base) && !base.eq_ignore_ascii_case("PRIMARY") {
+        return base.into();
+    }
+    let numbered = (2..).map(|n| format!("{base}_{n}"));
+    numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
+}
+
+/// A part under the column's own name.
+fn own_part(table: &TableDefinition, part: &KeyPart) -> Result<KeyPart, Reason> {
+    let Some(name) = &part.column else { return Ok(part.clone()) };
+    let column = table.position(name).and_then(|at| table.columns.get(at));
+    let column = column.ok_or(reason("a key's column in the table"))?;
+    Ok(KeyPart { column: Some(column.name.clone()), prefix: part.prefix })
+}
+
+/// After any change of columns or keys: prefixes that are none, NOT NULL of primary keys, indexes
+/// of foreign keys that are not needed, the order.
+pub(super) fn settle(table: &mut TableDefinition) {
+    let mut keys = std::mem::take(&mut table.keys);
+    for key in &mut keys {
+        for part in &mut key.parts {
+            let at = part.column.as_deref().and_then(|name| table.position(name));
+            let Some(column) = at.and_then(|at| table.columns.get_mut(at)) else { continue };
+            part.prefix = part.prefix.filter(|&prefix| is_partial(column, prefix));
+            if key.kind == KeyKind::Primary {
+                column.nullable = false;
+            }
+        }
+    }
+    let needed = |at: usize| {
+        let Some(key) = keys.get(at).filter(|key| key.kind == KeyKind::Foreign) else {
+            return true;
+        };
+        !keys.iter().enumerate().any(|(other, k)| other != at && serves(k, other, key, at))
+    };
+    let kept = (0..keys.len()).filter(|&at| needed(at)).collect::<Vec<_>>();
+    let mut at = 0;
+    keys.retain(|_| {
+        at += 1;
+        kept.binary_search(&(at - 1)).is_ok()
+    });
+    keys.sort_by_key(|key| rank(table, key));
+    table.keys = keys;
+}
+
+/// Whether a key makes the index of a foreign key needless.
+fn serves(key: &KeyDefinition, at: usize, foreign: &KeyDefinition, foreign_at: usize) -> bool {
+    let kind =
+        matches!(key.kind, KeyKind::Primary | KeyKind::Unique | KeyKind::Plain | KeyKind::Foreign);
+    // Of two that the server made, the longer stays; of equal ones, the first.
+    let equal = key.kind == KeyKind::Foreign && key.parts.len() == foreign.parts.len();
+    kind && key.parts.starts_with(&foreign.parts) && (!equal || at < foreign_at)
+}
+
+/// Whether a key holds only a part of a column.
+fn is_partial(column: &ColumnDefinition, prefix: u32) -> bool {
+    use TypeName as T;
+    match column.ty.name {
+        T::Char | T::VarChar | T::Binary | T::VarBinary => {
+            column.ty.length.is_some_and(|length| prefix < length)
+        }
+        T::TinyText | T::TinyBlob => prefix <= 255,
+        T::Text | T::MediumText | T::LongText | T::Blob | T::MediumBlob | T::LongBlob => true,
+        _ => column.ty.name.is_spatial(),
+    }
+}
+
+/// `sort_keys`: unique before others; of those NOT NULL first, the primary key first, whole columns
+/// first; FULLTEXT last; else as they came.
+fn rank(table: &TableDefinition, key: &KeyDefinition) -> (bool, bool, bool, bool, bool) {
+    let unique = matches!(key.kind, KeyKind::Primary | KeyKind::Unique);
+    let nullable = key.parts.iter().any(|part| {
+        let at = part.column.as_deref().and_then(|name| table.position(name));
+        at.and_then(|at| table.columns.get(at)).is_none_or(|column| column.nullable)
+    });
+    let partial = key.parts.iter().any(|part| part.prefix.is_some());
+    let primary = key.kind == KeyKind::Primary;
+    let fulltext = key.kind == KeyKind::Fulltext;
+    (!unique, unique && nullable, unique && !primary, unique && partial, fulltext)
+}
