@@ -34,6 +34,8 @@ pub enum Bug {
     SpillOvertaken,
     GroupUnbounded,
     SnapshotCheckpointed,
+    AbortedPartRouted,
+    PartSchemasFirst,
     // coordinator
     OneSinkCounts,
     FlushedAtWatermark,

@@ -6,12 +6,13 @@
 //!
 //! One record (all little-endian):
 //! ```text
-//! +---------+---------+------+--------+--------+------+------------+-------+------+
-//! | crc32 4 | table 4 | kind | marker | format | zero | position 8 | len 4 | body |
-//! +---------+---------+------+--------+--------+------+------------+-------+------+
+//! +---------+---------+------+--------+--------+-------+------------+-------+----------+------+
+//! | crc32 4 | table 4 | kind | marker | format | part? | position 8 | len 4 | [part 4] | body |
+//! +---------+---------+------+--------+--------+-------+------------+-------+----------+------+
 //! ```
 //! crc32 (IEEE) covers everything behind it. `table` is an index into the group's own list of
-//! tables, because `TableId`s do not outlive a process.
+//! tables, because `TableId`s do not outlive a process. `part` is there if `part?` is 1: the
+//! sub-transaction that wrote the row, where it may still be aborted by itself.
 
 use std::fmt;
 
@@ -152,15 +153,28 @@ impl SpillStore for MemorySpill {
 
 /// Bytes of a record before its body.
 pub(crate) const RECORD_HEAD: usize = 24;
+/// The same with a part.
+pub(crate) const RECORD_HEAD_MAX: usize = 28;
 
-/// Appends the record of one frame to `out`. `table`: index into the group's tables.
-pub(crate) fn write_record(out: &mut Vec<u8>, head: &FrameHead, table: u32, body: &[u8]) {
+/// Appends the record of one frame to `out`. `table`: index into the group's tables; `part`: the
+/// sub-transaction that wrote it, 0 for none.
+pub(crate) fn write_record(
+    out: &mut Vec<u8>,
+    head: &FrameHead,
+    table: u32,
+    part: u32,
+    body: &[u8],
+) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&table.to_le_bytes());
-    out.extend_from_slice(&[kind_code(head.kind), marker_code(head.marker), head.format, 0]);
+    let (kind, marker) = (kind_code(head.kind), marker_code(head.marker));
+    out.extend_from_slice(&[kind, marker, head.format, u8::from(part != 0)]);
     out.extend_from_slice(&head.position.to_le_bytes());
     out.extend_from_slice(&head.len.to_le_bytes());
+    if part != 0 {
+        out.extend_from_slice(&part.to_le_bytes());
+    }
     out.extend_from_slice(body);
     let crc = crc32fast::hash(&out[start + 4..]);
     out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
@@ -168,8 +182,8 @@ pub(crate) fn write_record(out: &mut Vec<u8>, head: &FrameHead, table: u32, body
 
 /// What the start of `bytes` holds.
 pub(crate) enum Record {
-    /// A whole record: its head (`offset` points into `bytes`), and its length.
-    Whole(FrameHead, usize),
+    /// A whole record: its head (`offset` points into `bytes`), its part (0: none), its length.
+    Whole(FrameHead, u32, usize),
     /// It goes on behind `bytes`: this many bytes are needed.
     Longer(usize),
     /// No record.
@@ -182,25 +196,34 @@ pub(crate) fn read_record(bytes: &[u8], at: usize) -> Record {
     let Some((head, _)) = rest.split_first_chunk::<RECORD_HEAD>() else {
         return Record::Longer(RECORD_HEAD);
     };
-    let word = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
-    let len = word(20) as usize;
+    let word = |at: &[u8], i: usize| {
+        let bytes = at.get(i..i + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u32::from_le_bytes)
+    };
+    let len = word(head, 20) as usize;
+    let body = match head[11] {
+        0 => RECORD_HEAD,
+        1 => RECORD_HEAD_MAX,
+        _ => return Record::Damaged,
+    };
     if len > ROW_BYTES_MAX {
         return Record::Damaged;
     }
-    let Some(record) = rest.get(..RECORD_HEAD + len) else {
-        return Record::Longer(RECORD_HEAD + len);
+    let Some(record) = rest.get(..body + len) else {
+        return Record::Longer(body + len);
     };
     let (Some(kind), Some(marker)) = (kind_of(head[8]), marker_of(head[9])) else {
         return Record::Damaged;
     };
-    let offset = u32::try_from(at + RECORD_HEAD);
-    let (Ok(offset), true) = (offset, crc32fast::hash(&record[4..]) == word(0)) else {
+    let offset = u32::try_from(at + body);
+    let (Ok(offset), true) = (offset, crc32fast::hash(&record[4..]) == word(head, 0)) else {
         return Record::Damaged;
     };
-    let position = u64::from(word(12)) | u64::from(word(16)) << 32;
-    let (table, format) = (TableId(word(4)), head[10]);
-    let head = FrameHead { kind, marker, format, table, offset, len: word(20), position };
-    Record::Whole(head, RECORD_HEAD + len)
+    let part = if body == RECORD_HEAD { 0 } else { word(record, RECORD_HEAD) };
+    let position = u64::from(word(head, 12)) | u64::from(word(head, 16)) << 32;
+    let (table, format, len32) = (TableId(word(head, 4)), head[10], word(head, 20));
+    let head = FrameHead { kind, marker, format, table, offset, len: len32, position };
+    Record::Whole(head, part, body + len)
 }
 
 const KINDS: [FrameKind; 5] = [
@@ -257,7 +280,7 @@ fn marker_of(code: u8) -> Option<SnapshotMarker> {
 mod tests {
     use super::*;
 
-    fn record() -> (Vec<u8>, FrameHead) {
+    fn record(part: u32) -> (Vec<u8>, FrameHead) {
         let head = FrameHead {
             kind: FrameKind::Update,
             marker: SnapshotMarker::Last,
@@ -268,18 +291,20 @@ mod tests {
             position: 0x1_0000_0002,
         };
         let mut bytes = vec![0xee; 3];
-        write_record(&mut bytes, &head, 7, b"hello");
+        write_record(&mut bytes, &head, 7, part, b"hello");
         (bytes, head)
     }
 
     #[test]
     fn a_record_comes_back_as_it_went() {
-        // Goal: head and body survive the spill; method: write, read, compare every field.
-        let (bytes, head) = record();
-        let Record::Whole(read, len) = read_record(&bytes, 3) else { panic!("no record") };
-        assert_eq!(len, RECORD_HEAD + 5);
-        assert_eq!(read, FrameHead { offset: 3 + RECORD_HEAD as u32, ..head });
-        assert_eq!(&bytes[read.offset as usize..][..5], b"hello");
+        // Goal: head, part and body survive the spill; method: write, read, compare every field.
+        for (part, before) in [(0, RECORD_HEAD), (u32::MAX, RECORD_HEAD_MAX)] {
+            let (bytes, head) = record(part);
+            let Record::Whole(read, by, len) = read_record(&bytes, 3) else { panic!("no record") };
+            assert_eq!((by, len), (part, before + 5));
+            assert_eq!(read, FrameHead { offset: 3 + before as u32, ..head });
+            assert_eq!(&bytes[read.offset as usize..][..5], b"hello");
+        }
         for (code, kind) in KINDS.into_iter().enumerate() {
             assert_eq!(usize::from(kind_code(kind)), code);
         }
@@ -291,15 +316,16 @@ mod tests {
     #[test]
     fn a_damaged_record_is_never_believed() {
         // Goal: no flipped bit and no cut passes; method: every bit, every length.
-        let (bytes, _) = record();
-        for bit in 0..(bytes.len() - 3) * 8 {
-            let mut broken = bytes.clone();
-            broken[3 + bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches!(read_record(&broken, 3), Record::Whole(..)), "bit {bit}");
-        }
-        for len in 3..bytes.len() {
-            let cut = read_record(&bytes[..len], 3);
-            assert!(matches!(cut, Record::Longer(n) if n > len - 3), "cut at {len}");
+        for (bytes, _) in [record(0), record(9)] {
+            for bit in 0..(bytes.len() - 3) * 8 {
+                let mut broken = bytes.clone();
+                broken[3 + bit / 8] ^= 1 << (bit % 8);
+                assert!(!matches!(read_record(&broken, 3), Record::Whole(..)), "bit {bit}");
+            }
+            for len in 3..bytes.len() {
+                let cut = read_record(&bytes[..len], 3);
+                assert!(matches!(cut, Record::Longer(n) if n > len - 3), "cut at {len}");
+            }
         }
     }
 

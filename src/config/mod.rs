@@ -5,6 +5,7 @@ mod filter;
 mod load;
 mod names;
 mod pipeline;
+mod postgres;
 mod secret;
 mod section;
 mod sink;
@@ -13,6 +14,7 @@ mod source;
 mod tests;
 
 pub use load::{load, load_file};
+pub use postgres::{Autocreate, Postgres};
 
 use std::path::PathBuf;
 
@@ -62,6 +64,8 @@ pub struct Source {
     pub slot: String,
     /// PostgreSQL: publication name.
     pub publication: String,
+    /// PostgreSQL: the rest of what only it has.
+    pub postgres: Postgres,
     /// MySQL, MariaDB: our server id; `None`: from a hash of host and name (HAZARDS H8).
     pub server_id: Option<u32>,
     /// Policy for Definite errors.

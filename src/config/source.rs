@@ -12,7 +12,9 @@ use penstock_shards::encode::options::{
 };
 
 use super::section::{Section, Value};
-use super::{OnTableError, Secret, Source, TableFilter, Tls, TlsMode, filter, secret};
+use super::{
+    OnTableError, Postgres, Secret, Source, TableFilter, Tls, TlsMode, filter, postgres, secret,
+};
 use crate::error::{Error, Result};
 
 /// PostgreSQL's limit for a name, bytes (NAMEDATALEN − 1).
@@ -51,6 +53,14 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
     }
     let hosts = hosts(&mut section)?;
     let encode = encode(&mut section, name, kind)?;
+    let postgres = match kind {
+        SourceKind::Postgres => postgres::read(&mut section)?,
+        SourceKind::MySql | SourceKind::MariaDb => {
+            let because = "it is for sources of kind \"postgres\"";
+            section.refuse(&postgres::KEYS, because)?;
+            Postgres::default()
+        }
+    };
     let (slot, publication) = match kind {
         SourceKind::Postgres => pg_objects(&mut section, name)?,
         SourceKind::MySql | SourceKind::MariaDb => (String::new(), String::new()),
@@ -75,6 +85,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
         tls: tls(&mut section, &hosts)?,
         slot,
         publication,
+        postgres,
         server_id: server_id(&mut section)?,
         on_table_error: on_table_error(&mut section)?,
         include_query,

@@ -20,11 +20,14 @@ use crate::config::{self, OnTableError};
 use crate::error::{Error, Result};
 use crate::pipeline::Notice;
 use crate::progress::ProgressSink;
-use crate::runtime::{blocking, mailbox, ring, segments, sleep, watch};
+use crate::runtime::{blocking, mailbox, ring, segments, sleep, watch, yield_now};
 use crate::store::{History, SchemaRecord};
 
 /// Between two tries to write the schema history to a full disk.
 const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Outputs of the router that are handed on before others of the core get their turn.
+const OUTPUTS_PER_STEP: u32 = 64;
 
 /// What is durable so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,9 +97,15 @@ impl ReaderContext {
     }
 
     /// Hands on what is ready, without punctuation: inside a transaction, when
-    /// `router.pending_bytes()` grows.
+    /// `router.pending_bytes()` grows. A long way, such as a transaction that is read back from the
+    /// spill store, is walked in steps: others of this core get their turn (HAZARDS H2).
     pub async fn drain(&mut self) -> Result<()> {
+        let mut steps = 0_u32;
         while let Some(output) = self.router.poll().map_err(router_error)? {
+            steps += 1;
+            if steps.is_multiple_of(OUTPUTS_PER_STEP) {
+                yield_now().await;
+            }
             let sent = match output {
                 RouterOutput::ToShard(shard, input) => {
                     let ring = &mut self.rings[usize::from(shard.0)];

@@ -1,8 +1,9 @@
-//! Messages of the output plugin `pgoutput`, protocol version 1.
+//! Messages of the output plugin `pgoutput`, protocol versions 1 to 4.
 //!
-//! Enters: the message of an XLogData payload. Leaves: the message, typed, its strings borrowed;
-//! of Insert, Update and Delete the relation and where the row part starts, no row is walked.
-//! Keeps: an unknown message is an error, never skipped (HAZARDS L28).
+//! Enters: the message of an XLogData payload, and whether it stands between Stream Start and
+//! Stream Stop. Leaves: the message, typed, its strings borrowed; of Insert, Update and Delete the
+//! relation and where the row part starts, no row is walked. Keeps: an unknown message is an error,
+//! never skipped (HAZARDS L28); so are the messages of two-phase decoding, which is not asked for.
 //!
 //! ```text
 //! Begin    | 'B' | final lsn i64 | commit time i64 | xid i32 |
@@ -17,6 +18,15 @@
 //! Truncate | 'T' | n i32 | options i8 | n × oid i32 |
 //! Message  | 'M' | flags i8 | lsn i64 | prefix cstr | len i32 | content |
 //! ```
+//! From version 2 on a transaction may come in pieces before it ends:
+//! ```text
+//! Start    | 'S' | xid i32 | first i8 |
+//! Stop     | 'E' |
+//! Commit   | 'c' | xid i32 | flags i8 | commit lsn i64 | end lsn i64 | commit time i64 |
+//! Abort    | 'A' | xid i32 | subxid i32 | [ abort lsn i64 | abort time i64 ]   with 'parallel'
+//! ```
+//! Between Start and Stop every message but Origin has the xid of its (sub-)transaction behind its
+//! kind.
 //! PostgreSQL documentation, "Logical Replication Message Formats".
 
 use alloc::vec::Vec;
@@ -47,6 +57,44 @@ pub enum Message<'a> {
     Truncate(Truncate),
     /// `pg_logical_emit_message`.
     Logical(Logical<'a>),
+    /// A piece of a transaction in progress starts.
+    StreamStart(StreamStart),
+    /// The piece ends.
+    StreamStop,
+    /// A transaction that came in pieces ends, committed.
+    StreamCommit(StreamCommit),
+    /// A transaction that came in pieces, or a part of it, was aborted.
+    StreamAbort(StreamAbort),
+}
+
+/// Stream Start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamStart {
+    /// Top-level transaction id.
+    pub xid: u32,
+    /// It is the first piece of the transaction.
+    pub first: bool,
+}
+
+/// Stream Commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamCommit {
+    /// Top-level transaction id.
+    pub xid: u32,
+    /// As in Commit.
+    pub commit: Commit,
+}
+
+/// Stream Abort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamAbort {
+    /// Top-level transaction id.
+    pub xid: u32,
+    /// What was aborted: the transaction itself, or one sub-transaction (each comes by itself).
+    pub subxid: u32,
+    /// LSN of the abort and its time, microseconds since the Unix epoch; with
+    /// `streaming 'parallel'` alone.
+    pub abort: Option<(u64, i64)>,
 }
 
 /// Begin.
@@ -154,28 +202,42 @@ pub struct Logical<'a> {
     pub content: &'a [u8],
 }
 
-/// Reads one message. Offsets in errors count from its first byte. Bytes behind a message of
-/// known length are an error too.
+/// Reads one message that stands outside of any piece. Offsets in errors count from its first byte.
+/// Bytes behind a message of known length are an error too.
 pub fn parse(message: &[u8]) -> Result<Message<'_>, WireError> {
     let mut c = Cursor::new(message);
-    let Some(&kind) = message.first() else {
-        return Err(WireError::Truncated { offset: 0, wanted: 1 });
-    };
-    if !b"BCORYIUDTM".contains(&kind) {
-        return c.invalid("pgoutput message kind");
-    }
+    let kind = kind(message, b"BCORYIUDTMScA")?;
     c.skip(1)?;
+    body(kind, c)
+}
+
+/// Reads one message between Stream Start and Stream Stop, and the (sub-)transaction that it is of;
+/// 0 for Origin and Stream Stop, which name none.
+pub fn parse_in_stream(message: &[u8]) -> Result<(u32, Message<'_>), WireError> {
+    let mut c = Cursor::new(message);
+    let kind = kind(message, b"ORYIUDTME")?;
+    c.skip(1)?;
+    let xid = if matches!(kind, b'O' | b'E') { 0 } else { c.u32_be()? };
+    Ok((xid, body(kind, c)?))
+}
+
+fn kind(message: &[u8], kinds: &[u8]) -> Result<u8, WireError> {
+    match message.first() {
+        None => Err(WireError::Truncated { offset: 0, wanted: 1 }),
+        Some(kind) if kinds.contains(kind) => Ok(*kind),
+        Some(_) => Err(WireError::Invalid { offset: 0, what: "pgoutput message kind" }),
+    }
+}
+
+#[inline]
+fn body(kind: u8, mut c: Cursor<'_>) -> Result<Message<'_>, WireError> {
     let parsed = match kind {
         b'I' | b'U' | b'D' => return row_head(kind, c),
         b'B' => {
             let (final_lsn, commit_us) = (c.u64_be()?, unix_us(c.i64_be()?));
             Message::Begin(Begin { final_lsn, commit_us, xid: c.u32_be()? })
         }
-        b'C' => {
-            let (flags, commit_lsn, end_lsn) = (c.u8()?, c.u64_be()?, c.u64_be()?);
-            let commit_us = unix_us(c.i64_be()?);
-            Message::Commit(Commit { flags, commit_lsn, end_lsn, commit_us })
-        }
+        b'C' => Message::Commit(commit(&mut c)?),
         b'O' => Message::Origin(Origin { lsn: c.u64_be()?, name: text(&mut c)? }),
         b'R' => Message::Relation(relation(&mut c)?),
         b'Y' => {
@@ -183,13 +245,33 @@ pub fn parse(message: &[u8]) -> Result<Message<'_>, WireError> {
             Message::Type(TypeName { oid, namespace, name: text(&mut c)? })
         }
         b'T' => Message::Truncate(truncate(&mut c)?),
-        _ => {
-            let (transactional, lsn) = (c.u8()? & 1 != 0, c.u64_be()?);
-            let (prefix, len) = (text(&mut c)?, length(&mut c)?);
-            Message::Logical(Logical { transactional, lsn, prefix, content: c.bytes(len)? })
-        }
+        b'S' => Message::StreamStart(StreamStart { xid: c.u32_be()?, first: c.u8()? & 1 != 0 }),
+        b'E' => Message::StreamStop,
+        b'c' => Message::StreamCommit(StreamCommit { xid: c.u32_be()?, commit: commit(&mut c)? }),
+        b'A' => Message::StreamAbort(stream_abort(&mut c)?),
+        _ => Message::Logical(logical(&mut c)?),
     };
     if c.is_empty() { Ok(parsed) } else { c.invalid("bytes behind a pgoutput message") }
+}
+
+fn commit(c: &mut Cursor<'_>) -> Result<Commit, WireError> {
+    let (flags, commit_lsn, end_lsn) = (c.u8()?, c.u64_be()?, c.u64_be()?);
+    Ok(Commit { flags, commit_lsn, end_lsn, commit_us: unix_us(c.i64_be()?) })
+}
+
+fn stream_abort(c: &mut Cursor<'_>) -> Result<StreamAbort, WireError> {
+    let (xid, subxid) = (c.u32_be()?, c.u32_be()?);
+    let abort = match c.is_empty() {
+        true => None,
+        false => Some((c.u64_be()?, unix_us(c.i64_be()?))),
+    };
+    Ok(StreamAbort { xid, subxid, abort })
+}
+
+fn logical<'a>(c: &mut Cursor<'a>) -> Result<Logical<'a>, WireError> {
+    let (transactional, lsn) = (c.u8()? & 1 != 0, c.u64_be()?);
+    let (prefix, len) = (text(c)?, length(c)?);
+    Ok(Logical { transactional, lsn, prefix, content: c.bytes(len)? })
 }
 
 /// Relation and start of the row part; looks at no more than six bytes.
@@ -280,6 +362,10 @@ mod tests {
         let mut logical = b"M\x01".to_vec();
         be(&mut logical, &[6]);
         logical.extend(b"p\0\0\0\0\x02hi");
+        let mut stream_commit = b"c\0\0\0\x09\0".to_vec();
+        be(&mut stream_commit, &[7, 8, 5]);
+        let mut stream_abort = b"A\0\0\0\x09\0\0\0\x0a".to_vec();
+        be(&mut stream_abort, &[7, 5]);
         alloc::vec![
             (begin, Message::Begin(Begin { final_lsn: 7, commit_us, xid: 9 })),
             (commit, Message::Commit(Commit { flags: 0, commit_lsn: 7, end_lsn: 8, commit_us }),),
@@ -318,6 +404,25 @@ mod tests {
                     content: b"hi",
                 }),
             ),
+            (
+                b"S\0\0\0\x09\x01".to_vec(),
+                Message::StreamStart(StreamStart { xid: 9, first: true }),
+            ),
+            (
+                stream_commit,
+                Message::StreamCommit(StreamCommit {
+                    xid: 9,
+                    commit: Commit { flags: 0, commit_lsn: 7, end_lsn: 8, commit_us },
+                }),
+            ),
+            (
+                stream_abort,
+                Message::StreamAbort(StreamAbort {
+                    xid: 9,
+                    subxid: 10,
+                    abort: Some((7, commit_us)),
+                }),
+            ),
         ]
     }
 
@@ -327,7 +432,8 @@ mod tests {
         for (bytes, want) in samples() {
             assert_eq!(parse(&bytes), Ok(want.clone()));
             for len in 0..bytes.len() {
-                assert!(parse(&bytes[..len]).is_err(), "{want:?} cut at {len}");
+                let bare_abort = bytes[0] == b'A' && len == 9;
+                assert_eq!(parse(&bytes[..len]).is_ok(), bare_abort, "{want:?} cut at {len}");
             }
             let mut longer = bytes.clone();
             longer.push(0);
@@ -337,13 +443,48 @@ mod tests {
     }
 
     #[test]
+    fn in_a_stream_messages_name_their_transaction() {
+        // Goal: between Start and Stop the same messages with an xid behind their kind; what cannot
+        // stand there is an error. Method: every sample with an xid put in, Stop, cuts.
+        assert_eq!(parse_in_stream(b"E"), Ok((0, Message::StreamStop)));
+        assert_eq!(parse(b"E").ok(), None);
+        for (bytes, want) in samples() {
+            let mut inside = alloc::vec![bytes[0], 0, 0, 0x01, 0x02];
+            inside.extend(&bytes[1..]);
+            let moved = |row: RowHead| RowHead { body: row.body + 4, ..row };
+            let want = match want {
+                Message::Insert(row) => Message::Insert(moved(row)),
+                Message::Update(row) => Message::Update(moved(row)),
+                Message::Delete(row) => Message::Delete(moved(row)),
+                other => other,
+            };
+            match want {
+                Message::Origin(_) => assert_eq!(parse_in_stream(&bytes), Ok((0, want))),
+                Message::Begin(_) | Message::Commit(_) => {
+                    assert!(parse_in_stream(&inside).is_err());
+                }
+                Message::StreamStart(_) | Message::StreamCommit(_) | Message::StreamAbort(_) => {
+                    assert!(parse_in_stream(&bytes).is_err(), "{want:?} in a stream");
+                }
+                _ => assert_eq!(parse_in_stream(&inside), Ok((0x0102, want))),
+            }
+            for len in 0..bytes.len().min(5) {
+                assert!(parse_in_stream(&inside[..len]).is_err(), "cut at {len}");
+            }
+        }
+    }
+
+    #[test]
     fn l28_unknown_message_is_an_error() {
         // Goal: nothing in the log is skipped in silence. Method: every other first byte, and
         // tuple kinds that a message cannot have.
         for kind in 0..=u8::MAX {
-            if !b"BCORYIUDTM".contains(&kind) {
-                let bad = WireError::Invalid { offset: 0, what: "pgoutput message kind" };
+            let bad = WireError::Invalid { offset: 0, what: "pgoutput message kind" };
+            if !b"BCORYIUDTMScA".contains(&kind) {
                 assert_eq!(parse(&[kind, 0, 0, 0, 0, 0, 0]), Err(bad));
+            }
+            if !b"ORYIUDTME".contains(&kind) {
+                assert_eq!(parse_in_stream(&[kind, 0, 0, 0, 0, 0, 0]), Err(bad));
             }
         }
         for message in [b"I\0\0\0\x2aK", b"I\0\0\0\x2aO", b"D\0\0\0\x2aN", b"U\0\0\0\x2ax"] {

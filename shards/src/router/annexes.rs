@@ -14,11 +14,20 @@ use crate::hop::{TxnHead, TxnOrigin};
 use crate::router::{Mode, Router, RouterError};
 use crate::seq::ShardId;
 
-/// What waits among the frames of a held group.
+/// What waits among the frames of a group whose end is not known.
 #[derive(Clone)]
-pub(super) enum Beside {
+pub enum Beside {
+    /// A schema, for the frames behind it.
     Schema(Arc<TableSchema>),
+    /// A record beside rows.
     Annex(Arc<Annex>),
+}
+
+impl Beside {
+    /// True for a schema, which by itself is no reason to route a group.
+    pub(super) fn is_schema(&self) -> bool {
+        matches!(self, Self::Schema(_))
+    }
 }
 
 impl Router {
@@ -85,6 +94,13 @@ impl Router {
         let (owner, max) = (self.annex_owner(annex), self.limits.frames_per_batch);
         let order = self.counter.as_ref().map(|_| order);
         self.open.push_annex(owner, annex, txn, order, self.whole, max, &mut self.out);
+    }
+
+    pub(super) fn owner_of(&self, beside: &Beside) -> ShardId {
+        match beside {
+            Beside::Schema(schema) => self.map.owner(&schema.name),
+            Beside::Annex(annex) => self.annex_owner(annex),
+        }
     }
 
     pub(super) fn annex_owner(&self, annex: &Annex) -> ShardId {

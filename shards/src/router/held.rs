@@ -141,7 +141,7 @@ impl Held {
         match &mut self.spilled {
             Some(spilled) => {
                 let body = head.offset as usize..(head.offset + head.len) as usize;
-                spill::write_record(&mut spilled.unwritten, &head, table, &segment.data()[body]);
+                spill::write_record(&mut spilled.unwritten, &head, table, 0, &segment.data()[body]);
                 spilled.frames += 1;
             }
             None => {
@@ -201,7 +201,7 @@ impl Held {
             let body = head.offset as usize..(head.offset + head.len) as usize;
             let body = &self.segments[*segment as usize].data()[body];
             let table = self.table_index[&head.table];
-            spill::write_record(&mut spilled.unwritten, head, table, body);
+            spill::write_record(&mut spilled.unwritten, head, table, 0, body);
             spilled.frames += 1;
             if spilled.is_full()
                 && let Err(error) = spilled.write(store)

@@ -14,14 +14,13 @@ use crate::hop::TxnHead;
 use crate::router::annexes::Beside;
 use crate::router::held::Held;
 use crate::router::numbers::{self, Mark, Numbering, Tally};
-use crate::router::replay::Replay;
+use crate::router::replay::{Owner, Replay};
 use crate::router::{Group, Out, Router};
-use crate::seq::ShardId;
 
 impl Router {
     /// Routes a held group whose end was COMMIT, at `end`.
     pub(super) fn route_held(&mut self, group: Group, held: &Held, end: Mark) {
-        let schemas_alone = held.beside.iter().all(|(_, b)| matches!(b, Beside::Schema(_)));
+        let schemas_alone = held.beside.iter().all(|(_, beside)| beside.is_schema());
         if held.frames() == 0 && schemas_alone && group.begin.is_none() {
             for (_, beside) in &held.beside {
                 if let Beside::Schema(schema) = beside {
@@ -37,13 +36,8 @@ impl Router {
         let mut numbering = begin.map(|_| self.numbering_of(held, end));
         if held.is_spilled() {
             let owners = self.owners_of(held.tables());
-            let owned = |(before, beside): &(u64, Beside)| {
-                let owner = match beside {
-                    Beside::Schema(schema) => self.map.owner(&schema.name),
-                    Beside::Annex(annex) => self.annex_owner(annex),
-                };
-                (*before, owner, beside.clone())
-            };
+            let owned =
+                |(before, beside): &(u64, Beside)| (*before, self.owner_of(beside), beside.clone());
             let beside = held.beside.iter().map(owned).collect();
             let (spill, bytes) = (held.spill_id(), held.spilled_bytes());
             let (shards, limits) = (self.map.shards(), self.limits);
@@ -98,11 +92,12 @@ impl Router {
         Numbering { tally: Tally::default(), end, schemas }
     }
 
-    /// By the index that spill records use; `None`: the table has stopped.
-    pub(super) fn owners_of(&self, tables: &[TableId]) -> Vec<Option<(TableId, ShardId)>> {
-        let owner = |t: &TableId| {
-            let table = self.tables.get(t.0 as usize).and_then(Option::as_ref);
-            table.filter(|_| !self.stopped.contains(t)).map(|table| (*t, table.owner))
+    /// By the index that records use.
+    pub(super) fn owners_of(&self, tables: &[TableId]) -> Vec<Owner> {
+        let owner = |&t: &TableId| match self.tables.get(t.0 as usize).and_then(Option::as_ref) {
+            _ if self.stopped.contains(&t) => Owner::Stopped,
+            Some(table) => Owner::Shard(t, table.owner),
+            None => Owner::Unknown(t),
         };
         tables.iter().map(owner).collect()
     }

@@ -8,6 +8,9 @@
 //! (invariant 3); schemas stay in order with the frames of their table (invariant 7); a point is
 //! behind all frames that it covers; what waits is bounded (a held group: memory, then spill).
 //!
+//! Transactions in progress come interleaved, by xid (`handle_part` and its kin): those wait beside
+//! the one open group.
+//!
 //! How a reader drives it: `handle_schema` before the first frame of a table; `begin`,
 //! `handle_frame` …, `commit` (or another end); `flush` once for every segment or read from the
 //! socket, and before it waits for more; then `poll` until it gives nothing, waiting wherever a
@@ -17,6 +20,7 @@
 mod annexes;
 mod error;
 mod held;
+mod in_progress;
 mod leave;
 mod numbers;
 mod open;
@@ -43,9 +47,10 @@ use crate::segment::{Segment, Shelf};
 use crate::seq::{PointId, Seq, ShardId};
 use crate::spill::{SpillId, SpillStore};
 
-use annexes::Beside;
+pub use annexes::Beside;
 pub use error::RouterError;
 use held::Held;
+use in_progress::InProgress;
 use numbers::{Mark, Tally};
 use open::OpenBatches;
 use point::NextPoint;
@@ -95,6 +100,7 @@ pub struct Router {
     cut: Option<GroupId>,
     streamed: Streamed,
     held: Held,
+    in_progress: InProgress,
     /// Tables that the reader has stopped: their frames are dropped.
     stopped: BTreeSet<TableId>,
     open: OpenBatches,
@@ -174,6 +180,7 @@ impl Router {
             cut: None,
             streamed: Streamed::default(),
             held: Held::default(),
+            in_progress: InProgress::default(),
             stopped: BTreeSet::new(),
             out: VecDeque::new(),
             point: NextPoint::new(PointId(1), 0),
@@ -445,6 +452,11 @@ impl Router {
                 self.held = held;
             }
         }
+        self.ended(delta)
+    }
+
+    /// A transaction is whole.
+    fn ended(&mut self, delta: PositionDelta) -> Result<(), RouterError> {
         self.whole = self.last;
         self.moved(delta);
         self.txns_since_flush += 1;
@@ -476,6 +488,14 @@ impl Router {
         }
         self.drop_group(true)?;
         self.moved(delta);
+        Ok(())
+    }
+
+    /// Says more of where the open group came from, before its first frame.
+    pub fn amend(&mut self, origin: TxnOrigin) -> Result<(), RouterError> {
+        let group = self.group.as_mut().ok_or(RouterError::NoGroup)?;
+        debug_assert!(self.streamed.head.is_none() || self.streamed.resumed(), "frames are out");
+        group.origin = origin;
         Ok(())
     }
 
@@ -632,9 +652,10 @@ impl Router {
         Ok(())
     }
 
-    /// The connection is lost, perhaps inside a group. A held group is dropped (the source sends
-    /// it again), its schemas hold; a streaming one waits for its rest.
+    /// The connection is lost, perhaps inside a group. A held group and those in progress are
+    /// dropped (the source sends them again), its schemas hold; a streaming one waits for its rest.
     pub fn interrupted(&mut self) -> Result<(), RouterError> {
+        self.in_progress.forget(self.spill.as_mut())?;
         if self.is_held() {
             return self.drop_group(false);
         }
@@ -735,7 +756,7 @@ impl Router {
 
     /// Bytes of rows that wait here: queued for shards, or held in memory until their group's end.
     pub fn pending_bytes(&self) -> usize {
-        self.held_bytes() + self.open.bytes
+        self.held_bytes() + self.in_progress.memory_bytes() + self.open.bytes
     }
 
     /// Bytes of memory that the open group holds until its end.

@@ -1,7 +1,9 @@
-//! A spilled group on its way back: read in pieces into fresh segments.
+//! A group of records on its way out: read in pieces from the spill store into fresh segments, or
+//! at once from memory.
 //!
-//! Enters: bytes of the spill store. Leaves: frame batches and schemas, in the group's order.
-//! Keeps: one piece in memory at a time; a record that does not check is Fatal, never a guess.
+//! Enters: records. Leaves: frame batches and schemas, in the group's order, without the frames of
+//! aborted parts. Keeps: one piece in memory at a time; a record that does not check is Fatal,
+//! never a guess.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,13 +18,24 @@ use crate::router::annexes::Beside;
 use crate::router::held::through_of;
 use crate::router::numbers::{self, Numbering};
 use crate::router::open::OpenBatches;
-use crate::router::{Out, RouterOutput};
+use crate::router::{Out, RouterError, RouterOutput};
 use crate::segment::{Segment, SegmentHome, Shelf};
 use crate::seq::ShardId;
 use crate::spill::{Record, SpillError, SpillId, SpillStore, read_record};
 
 /// (frames before it, who owns it, schema or annex record), in order.
 pub(super) type Besides = VecDeque<(u64, ShardId, Beside)>;
+
+/// What becomes of a table's frames.
+#[derive(Clone, Copy)]
+pub(super) enum Owner {
+    /// They go to this shard.
+    Shard(TableId, ShardId),
+    /// The table has stopped: they are dropped.
+    Stopped,
+    /// It has no schema: there must be none but those of aborted parts.
+    Unknown(TableId),
+}
 
 pub(super) struct Replay {
     spill: SpillId,
@@ -31,8 +44,10 @@ pub(super) struct Replay {
     offset: u64,
     frames: u64,
     txn: Arc<TxnHead>,
-    /// By the index that records use; `None`: the table has stopped.
-    owners: Vec<Option<(TableId, ShardId)>>,
+    /// By the index that records use.
+    owners: Vec<Owner>,
+    /// Parts whose frames are dropped, ascending.
+    aborted: Vec<u32>,
     beside: Besides,
     shards: u16,
     limits: Limits,
@@ -50,7 +65,7 @@ impl Replay {
         spill: SpillId,
         bytes: u64,
         txn: Arc<TxnHead>,
-        owners: Vec<Option<(TableId, ShardId)>>,
+        owners: Vec<Owner>,
         beside: Besides,
         shards: u16,
         limits: Limits,
@@ -64,6 +79,7 @@ impl Replay {
             frames,
             txn,
             owners,
+            aborted: Vec::new(),
             beside,
             shards,
             limits,
@@ -75,11 +91,34 @@ impl Replay {
         }
     }
 
+    /// Without the frames of these parts (ascending).
+    pub(super) fn without(self, aborted: Vec<u32>) -> Self {
+        Self { aborted, ..self }
+    }
+
+    /// A group whose records are all in memory: nothing is read from a store.
+    pub(super) fn of_memory(
+        self,
+        mut records: Vec<u8>,
+        counter: Option<&mut EventCounter>,
+    ) -> Result<Self, RouterError> {
+        let mut replay = Self { spill: SpillId(0), bytes: 0, remove: false, ..self };
+        let len = records.len();
+        records.resize(len + SEGMENT_SLACK, 0);
+        let segment = Segment::freeze(records, len, None);
+        let (heads, end) = replay.heads(segment.data())?;
+        if !matches!(end, End::At(at) if at == len) {
+            return Err(replay.damaged(0).into());
+        }
+        replay.route(&segment, heads, counter)?;
+        Ok(replay)
+    }
+
     /// A parked group: its bytes stay until a checkpoint no longer lists it.
     pub(super) fn of_parked(
         group: &ParkedGroup,
         txn: Arc<TxnHead>,
-        owners: Vec<Option<(TableId, ShardId)>>,
+        owners: Vec<Owner>,
         shards: u16,
         limits: Limits,
     ) -> Self {
@@ -114,7 +153,7 @@ impl Replay {
         store: &mut dyn SpillStore,
         shelf: &Arc<Shelf>,
         mut counter: Option<&mut EventCounter>,
-    ) -> Result<Option<RouterOutput>, SpillError> {
+    ) -> Result<Option<RouterOutput>, RouterError> {
         // A piece gives nothing if its tables have stopped.
         while self.ready.is_empty() && self.offset < self.bytes {
             self.read_piece(store, shelf, counter.as_deref_mut())?;
@@ -141,7 +180,7 @@ impl Replay {
         store: &mut dyn SpillStore,
         shelf: &Arc<Shelf>,
         counter: Option<&mut EventCounter>,
-    ) -> Result<(), SpillError> {
+    ) -> Result<(), RouterError> {
         let mut want = self.limits.spill_piece_bytes;
         let (buffer, len, heads) = loop {
             let left = usize::try_from(self.bytes - self.offset).unwrap_or(usize::MAX);
@@ -152,7 +191,7 @@ impl Replay {
             match end {
                 End::At(at) => break (buffer, at, heads),
                 End::Longer(needed) if needed <= left && needed > want => want = needed,
-                End::Longer(_) => return Err(self.damaged(0)),
+                End::Longer(_) => return Err(self.damaged(0).into()),
             }
         };
         // An oversize record's buffer is not kept.
@@ -160,8 +199,7 @@ impl Replay {
         let home = usual.then(|| shelf.clone() as Arc<dyn SegmentHome>);
         let segment = Segment::freeze(buffer, len, home);
         self.offset += len as u64;
-        self.route(&segment, heads, counter);
-        Ok(())
+        self.route(&segment, heads, counter)
     }
 
     fn fill(&self, store: &mut dyn SpillStore, into: &mut [u8]) -> Result<(), SpillError> {
@@ -179,13 +217,13 @@ impl Replay {
         SpillError::Damaged { group: self.spill, offset: self.offset + at }
     }
 
-    /// The whole records of a piece.
-    fn heads(&self, piece: &[u8]) -> Result<(Vec<FrameHead>, End), SpillError> {
+    /// The whole records of a piece, each with its part.
+    fn heads(&self, piece: &[u8]) -> Result<(Vec<(FrameHead, u32)>, End), SpillError> {
         let (mut heads, mut at) = (Vec::new(), 0);
         while at < piece.len() {
             match read_record(piece, at) {
-                Record::Whole(head, len) => {
-                    heads.push(head);
+                Record::Whole(head, part, len) => {
+                    heads.push((head, part));
                     at += len;
                 }
                 Record::Longer(needed) if at == 0 => return Ok((heads, End::Longer(needed))),
@@ -193,7 +231,7 @@ impl Replay {
                 Record::Damaged => return Err(self.damaged(at as u64)),
             }
         }
-        let known = |head: &FrameHead| (head.table.0 as usize) < self.owners.len();
+        let known = |(head, _): &(FrameHead, u32)| (head.table.0 as usize) < self.owners.len();
         match heads.iter().all(known) {
             true => Ok((heads, End::At(at))),
             false => Err(self.damaged(0)),
@@ -203,25 +241,35 @@ impl Replay {
     fn route(
         &mut self,
         segment: &Arc<Segment>,
-        heads: Vec<FrameHead>,
+        heads: Vec<(FrameHead, u32)>,
         mut counter: Option<&mut EventCounter>,
-    ) {
+    ) -> Result<(), RouterError> {
         let mut open = OpenBatches::new(self.shards);
         let through = through_of(&self.txn);
-        for mut head in heads {
+        for (mut head, part) in heads {
             while self.beside.front().is_some_and(|(before, ..)| *before <= self.frames) {
                 let Some((_, owner, beside)) = self.beside.pop_front() else { break };
                 self.push_beside(&mut open, owner, beside);
             }
             self.frames += 1;
-            let Some((table, owner)) = self.owners[head.table.0 as usize] else { continue };
-            head.table = table;
+            if part != 0 && self.aborted.binary_search(&part).is_ok() {
+                continue;
+            }
+            let owner = match self.owners[head.table.0 as usize] {
+                Owner::Shard(table, owner) => {
+                    head.table = table;
+                    owner
+                }
+                Owner::Stopped => continue,
+                Owner::Unknown(table) => return Err(RouterError::UnknownTable(table)),
+            };
             let order = counter.as_deref_mut().filter(|_| self.with_orders);
             let order = order.map(|c| numbers::order(&mut self.numbering, c, segment, &head));
             let (txn, out) = (&self.txn, &mut self.ready);
             open.push(owner, segment, head, txn, order, through, self.limits.frames_per_batch, out);
         }
         open.seal_all(through, &mut self.ready);
+        Ok(())
     }
 
     fn push_beside(&mut self, open: &mut OpenBatches, owner: ShardId, beside: Beside) {

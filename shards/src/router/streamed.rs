@@ -58,6 +58,11 @@ impl Streamed {
         self.annexes.iter_mut().for_each(Count::resume);
     }
 
+    /// True if the group begins again: its head stands.
+    pub(super) fn resumed(&self) -> bool {
+        self.touched.iter().any(|table| self.tables[table.0 as usize].left > 0)
+    }
+
     /// True if this frame is to be routed, false if it was before.
     pub(super) fn take(&mut self, head: &FrameHead) -> Result<bool, RouterError> {
         let at = head.table.0 as usize;

@@ -380,3 +380,45 @@ mod hostile {
         }
     }
 }
+
+#[test]
+fn options_of_postgres_slots_and_publications() {
+    // Goal: Debezium's names and meanings, its defaults where FACE says nothing else; what would
+    // publish all tables is refused (HAZARDS H1). Method: none, all, each wrong one.
+    assert_eq!(parse(PG).expect("it reads").source.postgres, Postgres::default());
+    let all = "publication_autocreate_mode = \"no_tables\"\npublish_via_partition_root = true\n\
+        slot_drop_on_stop = true\nslot_failover = true\nslot_max_retries = 3\n\
+        slot_retry_delay_ms = 500\nstatus_update_interval_ms = 2000\n\
+        slot_stream_params = \"streaming=off; origin=none;\"";
+    let read = parse(&with_source(PG, all)).expect("it reads").source.postgres;
+    let want = Postgres {
+        autocreate: Autocreate::NoTables,
+        via_root: Some(true),
+        drop_on_stop: true,
+        failover: true,
+        retries_max: Some(3),
+        retry_delay_ms: Some(500),
+        unstreamed: true,
+        origin_none: true,
+        status_interval_ms: Some(2000),
+    };
+    assert_eq!(read, want);
+    let wrong = |line: &str| message(&with_source(PG, line));
+    assert_eq!(
+        wrong("publication_autocreate_mode = \"all_tables\""),
+        "error[config-bad-value]: `source.publication_autocreate_mode` cannot be \"all_tables\": \
+         FOR ALL TABLES breaks UPDATE and DELETE on every table without replica identity\n  at: \
+         FILE:7\n  do: \"filtered\", the default, publishes the captured tables"
+    );
+    assert_eq!(
+        wrong("slot_stream_params = \"binary=true\""),
+        "error[config-bad-value]: `source.slot_stream_params` cannot hold \"binary=true\"\n  at: \
+         FILE:7\n  do: streaming=on or off, origin=any or none (16 and later), separated by \
+         semicolons; the other options of pgoutput are chosen by Penstock"
+    );
+    assert_eq!(
+        message(&with_source(MY, "slot_failover = true")),
+        "error[config-wrong-kind]: `source.slot_failover` means nothing here: it is for sources of \
+         kind \"postgres\"\n  at: FILE:6\n  do: remove it"
+    );
+}

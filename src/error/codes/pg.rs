@@ -143,6 +143,15 @@ pub(super) const CODES: &[Code] = &[
                 publications, slot and a new snapshot are made in this order.",
     },
     Code {
+        code: "pg-publication-missing",
+        title: "the publication does not exist and is not to be made",
+        means: "publication_autocreate_mode is \"disabled\" (or \"no_tables\" beside a slot that \
+                exists), so somebody else makes the publication. The server publishes nothing \
+                without it.",
+        mend: "CREATE PUBLICATION … FOR TABLE …; before the slot is made, or set \
+                publication_autocreate_mode = \"filtered\".",
+    },
+    Code {
         code: "pg-publication-right",
         title: "the role may not make or alter the publications",
         means: "Making a publication takes CREATE on the database and ownership of its tables.",
@@ -292,6 +301,17 @@ pub(super) const CODES: &[Code] = &[
                 from another kind of database.",
         mend: "Choose another name or state.path, or remove the state: penstock offsets delete \
                 CONFIG.",
+    },
+    Code {
+        code: "pg-streaming-off",
+        title: "transactions in progress are not streamed from here on",
+        means: "From version 14 on the server sends large transactions while they run, and their \
+                rows wait in the state folder until the commit. Here that cannot go on: the folder \
+                has no room, a transaction touches very many tables, or it came from another \
+                server, whose position is told of whole transactions alone. The reader connects \
+                again and lets the server keep them; nothing is lost.",
+        mend: "Nothing. If room was missing, make some in the state folder before the next start; \
+                slot_stream_params = \"streaming=off\" switches streaming off for good.",
     },
     Code {
         code: "pg-table-rewritten",

@@ -38,6 +38,7 @@ fn reader() -> Reader {
         tls: Tls { mode: TlsMode::Off, ca: None, cert: None, key: None },
         slot: String::new(),
         publication: String::new(),
+        postgres: crate::config::Postgres::default(),
         server_id: None,
         on_table_error: OnTableError::Fail,
         include_query: false,

@@ -1,4 +1,4 @@
-//! PostgreSQL 13 to 18 by logical replication (pgoutput, protocol version 1).
+//! PostgreSQL 13 to 18 by logical replication (pgoutput, protocol versions 1 to 4).
 //!
 //! Enters: a `ReaderContext`. Leaves: the first snapshot's rows, then the stream's, through the
 //! router; the durable position to the server. Keeps: publications before the slot (HAZARDS L26),
@@ -11,12 +11,14 @@ mod catalogue;
 pub mod check;
 mod connection;
 mod fault;
+mod in_progress;
 mod intake;
 #[cfg(test)]
 mod live;
 mod lsn;
 pub mod offsets;
 mod publication;
+mod relations;
 mod schema;
 mod slot;
 mod snapshot;
@@ -45,6 +47,9 @@ use crate::runtime::clock;
 const PAUSE_S_MAX: u64 = 60;
 /// A dead instance's walsender is "active" until its timeout, and a little longer (HAZARDS H7).
 const ACTIVE_GRACE_MS: u64 = 10_000;
+/// Debezium's defaults of `slot_max_retries` and `slot_retry_delay_ms`: they count if one is set.
+const SLOT_RETRIES: u32 = 6;
+const RETRY_DELAY_MS: u64 = 10_000;
 /// What `wal_sender_timeout` is by default, for servers that have none.
 const SENDER_TIMEOUT_MS: u64 = 60_000;
 
@@ -83,9 +88,12 @@ pub async fn run(mut ctx: ReaderContext) -> Result<SourceEnd> {
         ctx.router.interrupted().map_err(router_error)?;
         ctx.flush().await?;
         tries = if life.course.alive { 0 } else { tries + 1 };
-        let pause_s = pause_s(tries);
-        tracing::warn!(code = error.code, "{}; next try in {pause_s} s", error.what);
-        if status::pause(Duration::from_secs(pause_s), &mut ctx.stop).await {
+        let pause = match ctx.source.postgres.retry_delay_ms {
+            Some(delay_ms) if error.code == "pg-slot-in-use" => Duration::from_millis(delay_ms),
+            _ => Duration::from_secs(pause_s(tries)),
+        };
+        tracing::warn!(code = error.code, "{}; next try in {} s", error.what, pause.as_secs_f32());
+        if status::pause(pause, &mut ctx.stop).await {
             ctx.finish().await?;
             return Ok(SourceEnd::Stopped);
         }
@@ -126,6 +134,11 @@ async fn attempt(ctx: &mut ReaderContext, life: &mut Life) -> Result<SourceEnd> 
         timeout_ms => timeout_ms,
     };
     life.in_use_ms_max = timeout_ms + ACTIVE_GRACE_MS;
+    let options = &ctx.source.postgres;
+    if options.retries_max.is_some() || options.retry_delay_ms.is_some() {
+        let retries = options.retries_max.unwrap_or(SLOT_RETRIES);
+        life.in_use_ms_max = u64::from(retries) * options.retry_delay_ms.unwrap_or(RETRY_DELAY_MS);
+    }
     if ctx.catch_up && life.course.goal.is_none() {
         life.course.goal = Some(stream::goal(&mut catalogue).await?);
     }
@@ -134,16 +147,23 @@ async fn attempt(ctx: &mut ReaderContext, life: &mut Life) -> Result<SourceEnd> 
         ctx.finish().await?;
         return Ok(SourceEnd::Stopped);
     }
-    let Beginning { mut catalogue, server, publications, slot, walsender, .. } = begin;
+    let Beginning { mut catalogue, server, publications, slot, mut walsender, .. } = begin;
+    if let (Some(slot), true) = (&slot, ctx.source.postgres.failover) {
+        slot::fail_over(&mut walsender, slot, server.version).await?;
+    }
     let confirmed = slot.and_then(|slot| slot.confirmed_flush).unwrap_or(life.course.routed);
     let names = publications.names();
-    let timeout_ms = server.wal_sender_timeout_ms;
     let course = &mut life.course;
-    let stream =
-        stream::start(ctx, course, &mut catalogue, walsender, &names, confirmed, timeout_ms);
-    match stream.await?.run().await? {
+    let stream = stream::start(ctx, course, &mut catalogue, walsender, &names, confirmed, &server);
+    let ended = stream.await?.run().await?;
+    match ended {
         Ended::CaughtUp => Ok(SourceEnd::CaughtUp),
-        Ended::Stopped => Ok(SourceEnd::Stopped),
+        Ended::Stopped => {
+            if ctx.source.postgres.drop_on_stop {
+                slot::drop_on_stop(&mut catalogue, &ctx.source.slot).await?;
+            }
+            Ok(SourceEnd::Stopped)
+        }
     }
 }
 
@@ -165,7 +185,7 @@ impl Beginning {
         let system = System::identify(&mut walsender).await?;
         let slot = Slot::read(&mut catalogue, version, &source.slot).await?;
         let publications = Publications::read(&mut catalogue, version, &source.publication).await?;
-        let via_root = publications.via_root();
+        let via_root = publications.via_root().or(source.postgres.via_root);
         let mut captured = catalogue::captured(&mut catalogue, &source.filter, via_root).await?;
         captured.tables.retain(|table| ctx.captured(&table.full_table_name(&source.database)));
         Ok(Self { catalogue, walsender, server, system, publications, captured, slot })
@@ -228,7 +248,7 @@ impl Beginning {
             false => slot::history(&mut self.walsender, self.system.timeline).await?,
         };
         let from = slot::prove(position, slot, &self.system, &history)?;
-        self.ensure(true).await?;
+        self.ensure(ctx, true).await?;
         life.course.routed = from;
         life.course.last_commit = position.last_commit_lsn;
         let here = (self.system.id.clone(), self.system.timeline);
@@ -249,7 +269,8 @@ impl Beginning {
         })
     }
 
-    async fn ensure(&mut self, slot_exists: bool) -> Result<()> {
+    async fn ensure(&mut self, ctx: &ReaderContext, slot_exists: bool) -> Result<()> {
+        let autocreate = ctx.source.postgres.autocreate;
         let publications = std::mem::take(&mut self.publications);
         let (tables, via_root) = (&self.captured.tables, self.captured.via_root);
         self.publications = publication::ensure(
@@ -259,6 +280,7 @@ impl Beginning {
             tables,
             via_root,
             slot_exists,
+            autocreate,
         )
         .await?;
         for table in self.publications.breaking(tables) {
@@ -306,10 +328,12 @@ impl Beginning {
         life: &mut Life,
         rows: bool,
     ) -> Result<bool> {
-        self.ensure(false).await?;
+        self.ensure(ctx, false).await?;
         let (source, version) = (ctx.source.clone(), self.server.version);
         let exporter = Connection::open(&source, Purpose::Walsender, &ctx.name).await?;
-        let made = slot::make(exporter, &mut self.catalogue, version, &source.slot).await?;
+        let failover = source.postgres.failover;
+        let made =
+            slot::make(exporter, &mut self.catalogue, version, &source.slot, failover).await?;
         self.slot = Slot::read(&mut self.catalogue, version, &source.slot).await?;
         self.begin_at(ctx, life, made.consistent);
         if rows {
@@ -333,7 +357,7 @@ impl Beginning {
         rows: bool,
         confirmed: u64,
     ) -> Result<bool> {
-        self.ensure(true).await?;
+        self.ensure(ctx, true).await?;
         tracing::info!("taking over slot \"{}\"", ctx.source.slot);
         self.begin_at(ctx, life, confirmed);
         if !rows {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::catalogue::{Table, name_list, unexpected};
 use super::connection::Connection;
 use super::sql::{ident, literal};
+use crate::config::Autocreate;
 use crate::error::{Error, Result};
 
 /// What is published of one table.
@@ -166,6 +167,33 @@ impl Publications {
         statements
     }
 
+    /// Where somebody else makes the publication: it must be there.
+    fn is_there(&self) -> Result<()> {
+        if self.main.is_some() {
+            return Ok(());
+        }
+        let what = format!("publication \"{}\" does not exist", self.name);
+        Err(Error::fatal("pg-publication-missing", what).hint(
+            "make it before the slot, or let Penstock do it: publication_autocreate_mode = \
+             \"filtered\"",
+        ))
+    }
+
+    /// Captured tables that nobody publishes are named: nothing of them will come.
+    fn tell_untold(&self, tables: &[Table]) {
+        let both = || [&self.main, &self.insert_only].into_iter().flatten();
+        let told = |table: &&Table| both().any(|p| p.all_tables || p.holds(table));
+        let untold: Vec<String> =
+            tables.iter().filter(|table| !told(table)).map(|table| table.full_name()).collect();
+        if !untold.is_empty() {
+            tracing::warn!(
+                "captured tables that are not in publication \"{}\": {}; their changes do not come",
+                self.name,
+                untold.join(", ")
+            );
+        }
+    }
+
     /// A slot decodes its WAL with the catalogue of that time: a publication made after the slot is
     /// "missing" there for ever (HAZARDS L26), so with a slot only tables can be added.
     fn missing_beside_slot(&self, tables: &[Table]) -> Result<Vec<String>> {
@@ -247,11 +275,22 @@ pub async fn ensure(
     tables: &[Table],
     via_root: bool,
     slot_exists: bool,
+    autocreate: Autocreate,
 ) -> Result<Publications> {
-    let statements = match slot_exists {
-        true => publications.missing_beside_slot(tables)?,
-        false => publications.missing(tables, via_root),
+    let statements = match (autocreate, slot_exists) {
+        (Autocreate::Filtered, true) => publications.missing_beside_slot(tables)?,
+        (Autocreate::Filtered, false) => publications.missing(tables, via_root),
+        (Autocreate::NoTables, false) if publications.main.is_none() => {
+            vec![create(&publications.name, &[], None, via_root)]
+        }
+        _ => {
+            publications.is_there()?;
+            Vec::new()
+        }
     };
+    if autocreate != Autocreate::Filtered {
+        publications.tell_untold(tables);
+    }
     if statements.is_empty() {
         return Ok(publications);
     }

@@ -39,6 +39,8 @@ pub struct Slot {
     pub temporary: bool,
     /// Why the server gave it up (17 and later; 16: a conflict).
     pub invalidated: Option<String>,
+    /// It is synchronised to standbys (17 and later).
+    pub failover: bool,
 }
 
 impl Slot {
@@ -54,9 +56,10 @@ impl Slot {
             160_000.. => "CASE WHEN conflicting THEN 'conflict' END",
             _ => "NULL",
         };
+        let failover = if version >= FAILOVER_VERSION_MIN { "failover" } else { "false" };
         let sql = format!(
             "SELECT plugin, database, active_pid, confirmed_flush_lsn, restart_lsn, wal_status, \
-             safe_wal_size, {two_phase}, temporary, {invalidated} \
+             safe_wal_size, {two_phase}, temporary, {invalidated}, {failover} \
              FROM pg_catalog.pg_replication_slots WHERE slot_name = {}",
             literal(name)
         );
@@ -73,6 +76,7 @@ impl Slot {
             two_phase: row.is_true(7),
             temporary: row.is_true(8),
             invalidated: row.get(9).map(str::to_owned),
+            failover: row.is_true(10),
         }))
     }
 
@@ -92,9 +96,14 @@ impl Slot {
         if self.database != database {
             return other(format!("slot \"{name}\" belongs to database \"{}\"", self.database));
         }
-        if self.two_phase || self.temporary {
-            let kind = if self.two_phase { "two-phase" } else { "temporary" };
-            return other(format!("slot \"{name}\" is {kind}, which is not supported"));
+        if self.two_phase {
+            return other(format!(
+                "slot \"{name}\" decodes two-phase transactions: it tells them at PREPARE, before \
+                 they are committed"
+            ));
+        }
+        if self.temporary {
+            return other(format!("slot \"{name}\" is temporary: it ends with its session"));
         }
         if let Some(reason) = self.lost() {
             return Err(Error::fatal("pg-slot-lost", format!("slot \"{name}\" is lost: {reason}"))
@@ -110,12 +119,34 @@ impl Slot {
 
     /// Why the slot cannot be streamed from any more, if so.
     pub fn lost(&self) -> Option<&str> {
-        match &self.invalidated {
+        match self.invalidated.as_deref() {
+            Some("wal_removed") => Some("its WAL was removed (max_slot_wal_keep_size)"),
+            Some("rows_removed") => {
+                Some("rows of the catalogue that it needed were removed (a standby's conflict)")
+            }
+            Some("wal_level_insufficient") => Some("wal_level was lowered below logical"),
+            Some("idle_timeout") => {
+                Some("nobody read from it for longer than idle_replication_slot_timeout")
+            }
             Some(reason) => Some(reason),
             None if self.wal_status == "lost" => Some("its WAL was removed"),
             None => None,
         }
     }
+}
+
+/// Oldest server whose slots are synchronised to standbys.
+const FAILOVER_VERSION_MIN: u32 = 170_000;
+
+/// Makes an existing slot one that is synchronised to standbys, where it is not and can be.
+pub async fn fail_over(walsender: &mut Connection, slot: &Slot, version: u32) -> Result<()> {
+    if slot.failover || version < FAILOVER_VERSION_MIN {
+        return Ok(());
+    }
+    let sql = format!("ALTER_REPLICATION_SLOT {} (FAILOVER true)", ident(&slot.name));
+    walsender.query("setting the slot's failover", &sql).await?;
+    tracing::info!("slot \"{}\" is synchronised to standbys from now on", slot.name);
+    Ok(())
 }
 
 /// Who the server is (`IDENTIFY_SYSTEM`).
@@ -249,8 +280,16 @@ pub async fn make(
     catalogue: &mut Connection,
     version: u32,
     name: &str,
+    failover: bool,
 ) -> Result<Made> {
-    let options = if version >= 150_000 { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
+    if failover && version < FAILOVER_VERSION_MIN {
+        tracing::warn!("slot_failover needs PostgreSQL 17: the slot is made without it");
+    }
+    let options = match version {
+        FAILOVER_VERSION_MIN.. if failover => "(SNAPSHOT 'export', FAILOVER true)",
+        150_000.. => "(SNAPSHOT 'export')",
+        _ => "EXPORT_SNAPSHOT",
+    };
     let sql = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {options}", ident(name));
     let doing = "making the slot";
     let answer = {
@@ -348,6 +387,25 @@ pub async fn barrier(catalogue: &mut Connection) -> Result<()> {
         ticks += 1;
         sleep(std::time::Duration::from_millis(100)).await;
     }
+}
+
+/// Drops the slot of a stopped pipeline (`slot_drop_on_stop`): its walsender may take a moment to
+/// end.
+pub async fn drop_on_stop(catalogue: &mut Connection, name: &str) -> Result<()> {
+    for _ in 0..100 {
+        match drop_slot(catalogue, name).await {
+            Err(error) if error.code == "pg-slot-in-use" => {
+                sleep(std::time::Duration::from_millis(100)).await;
+            }
+            dropped => {
+                dropped?;
+                tracing::info!("dropped slot \"{name}\": what is committed from now on is lost");
+                return Ok(());
+            }
+        }
+    }
+    tracing::warn!("slot \"{name}\" is still in use and was not dropped");
+    Ok(())
 }
 
 /// Drops a slot that is not in use. Returns false if there is none.

@@ -20,7 +20,7 @@ use crate::runtime::net::WriteHalf;
 use crate::runtime::{Task, clock, sleep, spawn_local, timeout, watch};
 use crate::source::context::Flushed;
 
-/// Longest time between two status messages.
+/// Time between two status messages, if nothing else is said.
 const EVERY: Duration = Duration::from_secs(1);
 /// While somebody waits for a keepalive.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -52,6 +52,23 @@ impl Patience {
         let promised_ms = sender_timeout_ms.min(SENDER_TIMEOUT_MS_MAX) / 2 + SLOW_MS;
         let give_up = Duration::from_millis(promised_ms << silences.min(DOUBLED_MAX));
         Self { ask: ASK_IDLE.min(give_up / 2), give_up }
+    }
+}
+
+/// How often the task says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// A status message.
+    pub every: Duration,
+    /// With a question in it.
+    pub ask: Duration,
+}
+
+impl Pace {
+    /// `wanted_ms`: `status_update_interval_ms`. The server's timeout is never risked for it.
+    pub fn of(sender_timeout_ms: u64, wanted_ms: Option<u64>, ask: Duration) -> Self {
+        let every = wanted_ms.map_or(EVERY, Duration::from_millis);
+        Self { every: every.min(Duration::from_millis(sender_timeout_ms / 3)), ask }
     }
 }
 
@@ -87,20 +104,17 @@ pub struct Status {
 }
 
 impl Status {
-    /// Starts the task. `confirmed`: where the slot stands; `timeout_ms`: the session's
-    /// `wal_sender_timeout`.
+    /// Starts the task. `confirmed`: where the slot stands.
     pub fn start(
         writer: WriteHalf,
         confirmed: u64,
-        timeout_ms: u64,
-        ask: Duration,
+        pace: Pace,
         flushed: watch::Receiver<Flushed>,
     ) -> Self {
         let shared = Rc::new(Shared::default());
         shared.written.set(confirmed);
         shared.flushed.set(confirmed);
-        let every = EVERY.min(Duration::from_millis(timeout_ms / 3));
-        let task = spawn_local(run(writer, shared.clone(), every, ask, flushed));
+        let task = spawn_local(run(writer, shared.clone(), pace, flushed));
         Self { shared, task }
     }
 
@@ -133,8 +147,7 @@ impl Status {
 async fn run(
     mut writer: WriteHalf,
     shared: Rc<Shared>,
-    every: Duration,
-    ask: Duration,
+    Pace { every, ask }: Pace,
     flushed: watch::Receiver<Flushed>,
 ) {
     let ask_ms = u64::try_from(ask.as_millis()).unwrap_or(u64::MAX);
@@ -211,6 +224,12 @@ mod tests {
         };
         assert_eq!(seconds(60_000, 0), (10.0, 25.0));
         assert_eq!(seconds(2_000, 0), (3.0, 6.0));
+        let every = |timeout_ms, wanted_ms| {
+            let pace = Pace::of(timeout_ms, wanted_ms, Duration::from_secs(3));
+            pace.every.as_millis()
+        };
+        let paces = [every(40_000, None), every(40_000, Some(100)), every(2_000, Some(10_000))];
+        assert_eq!(paces, [1_000, 100, 666]);
         let longer: Vec<f32> = (0..7).map(|n| seconds(40_000, n).1).collect();
         assert_eq!(longer, [25.0, 50.0, 100.0, 200.0, 400.0, 400.0, 400.0]);
     }

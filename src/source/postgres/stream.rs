@@ -13,21 +13,22 @@ use penstock_protocol::position::PositionDelta;
 use penstock_protocol::postgres::message::{self, tag};
 use penstock_protocol::postgres::pgoutput::{self, Begin, Commit, Message, Relation, RowHead};
 use penstock_protocol::postgres::replication::{self, Payload, XLOG_DATA_HEAD, XLogData, lsn_text};
-use penstock_protocol::schema::{TableName, TableSchema};
+use penstock_protocol::schema::TableSchema;
 use penstock_shards::hop::TxnOrigin;
 use penstock_shards::router::GroupId;
 use penstock_shards::segment::Segment;
 
-use super::catalogue::{self, Facts, Types};
-use super::connection::{Connection, Purpose};
+use super::catalogue::{self, Server, Types};
+use super::connection::Connection;
 use super::fault::{STREAMING, ServerError, malformed};
+use super::in_progress::InProgress;
 use super::intake::{Intake, Piece};
 use super::lsn;
-use super::schema::{LogColumn, LogTable, assemble, relation_columns, same};
+use super::relations::Known;
 use super::sql::{ident, literal};
-use super::status::{Patience, SENDER_TIMEOUT_MS_MAX, Status};
+use super::status::{Pace, Patience, SENDER_TIMEOUT_MS_MAX, Status};
 use super::visibility::ReadView;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::runtime::net::ReadHalf;
 use crate::runtime::timeout;
 use crate::source::context::{ReaderContext, router_error};
@@ -59,22 +60,25 @@ pub struct Course {
     pub names: HashMap<u32, TableId>,
     /// Something was received since the last connect.
     pub alive: bool,
+    /// Transactions in progress are not to be streamed: something was met that only whole ones
+    /// tell, or there is no room to keep them (HAZARDS H11).
+    pub unstreamed: bool,
     /// Connections in a row that were given up for silence, without a transaction in between.
     pub silences: u32,
 }
 
+impl Course {
+    /// Whether the snapshot's view has seen a transaction.
+    pub fn has_seen(&self, xid: u32, commit_lsn: u64) -> bool {
+        self.seen.as_ref().is_some_and(|seen| commit_lsn < seen.until && seen.view.sees(xid))
+    }
+}
+
 /// A source transaction that is being read.
-struct Open {
+pub(super) struct Open {
     begin: Begin,
     /// The snapshot's view has seen it.
     dropped: bool,
-}
-
-/// What the reader knows of a relation of the log.
-#[derive(Clone, Copy)]
-enum Known {
-    Captured(TableId),
-    Other,
 }
 
 /// How a stream ended.
@@ -88,13 +92,18 @@ pub enum Ended {
 
 /// One connection's stream.
 pub struct Stream<'a> {
-    ctx: &'a mut ReaderContext,
-    course: &'a mut Course,
-    catalogue: &'a mut Connection,
-    types: Types,
-    relations: HashMap<u32, Known>,
-    last_relation: Option<(u32, Known)>,
-    open: Option<Open>,
+    pub(super) ctx: &'a mut ReaderContext,
+    pub(super) course: &'a mut Course,
+    pub(super) catalogue: &'a mut Connection,
+    pub(super) types: Types,
+    pub(super) relations: HashMap<u32, Known>,
+    pub(super) last_relation: Option<(u32, Known)>,
+    pub(super) open: Option<Open>,
+    /// Transactions in progress are streamed.
+    streams: bool,
+    pub(super) in_progress: InProgress,
+    /// The server does not tell transactions that change nothing published (15 and later).
+    pub(super) skips_empty: bool,
     reader: ReadHalf,
     intake: Intake,
     status: Status,
@@ -109,16 +118,22 @@ pub async fn start<'a>(
     mut walsender: Connection,
     publications: &[String],
     confirmed: u64,
-    wal_sender_timeout_ms: u64,
+    server: &Server,
 ) -> Result<Stream<'a>> {
-    let names: Vec<String> = publications.iter().map(|name| ident(name)).collect();
+    // A transaction that a lost connection has cut goes on where it stopped: as a whole one.
+    let params = &ctx.source.postgres;
+    let streamed = !course.unstreamed && !params.unstreamed && !ctx.router.in_group();
+    if params.origin_none && server.version < 160_000 {
+        let what = "slot_stream_params = \"origin=none\" needs PostgreSQL 16";
+        return Err(Error::fatal("pg-version", what).hint("remove it"));
+    }
     let sql = format!(
-        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {})",
+        "START_REPLICATION SLOT {} LOGICAL {} ({})",
         ident(&ctx.source.slot),
         lsn_text(course.routed),
-        literal(&names.join(",")),
+        options(server.version, publications, streamed, params.origin_none),
     );
-    let timeout_ms = shorten_timeout(&mut walsender, wal_sender_timeout_ms).await?;
+    let timeout_ms = shorten_timeout(&mut walsender, server.wal_sender_timeout_ms).await?;
     walsender.send_query(STREAMING, &sql).await?;
     walsender.expect_copy_both(STREAMING).await?;
     tracing::info!("streaming from slot \"{}\" at {}", ctx.source.slot, lsn_text(course.routed));
@@ -126,7 +141,9 @@ pub async fn start<'a>(
     let intake = Intake::new(ctx.pool.clone(), &received, STREAMING).await?;
     let (reader, writer) = wire.split();
     let patience = Patience::of(timeout_ms, course.silences);
-    let status = Status::start(writer, confirmed, timeout_ms, patience.ask, ctx.flushed.clone());
+    let every_ms = ctx.source.postgres.status_interval_ms;
+    let pace = Pace::of(timeout_ms, every_ms, patience.ask);
+    let status = Status::start(writer, confirmed, pace, ctx.flushed.clone());
     status.ask(course.goal.is_some() || course.seen.is_some());
     Ok(Stream {
         ctx,
@@ -136,11 +153,35 @@ pub async fn start<'a>(
         relations: HashMap::new(),
         last_relation: None,
         open: None,
+        streams: streamed,
+        in_progress: InProgress::default(),
+        skips_empty: server.version >= 150_000,
         reader,
         intake,
         status,
         patience,
     })
+}
+
+/// The options of the output plugin: the highest protocol version that the server has, and
+/// transactions in progress streamed where it can.
+fn options(version: u32, publications: &[String], streamed: bool, origin_none: bool) -> String {
+    let protocol = match version {
+        160_000.. => 4,
+        150_000.. => 3,
+        140_000.. => 2,
+        _ => 1,
+    };
+    let names: Vec<String> = publications.iter().map(|name| ident(name)).collect();
+    let mut options =
+        format!("proto_version '{protocol}', publication_names {}", literal(&names.join(",")));
+    if streamed && protocol >= 2 {
+        options.push_str(", streaming 'on'");
+    }
+    if origin_none {
+        options.push_str(", origin 'none'");
+    }
+    options
 }
 
 /// Makes the server notice a dead reader, and give signs of life, within a known time. Returns the
@@ -175,7 +216,7 @@ impl Stream<'_> {
     }
 
     fn reached(&self) -> bool {
-        let settled = !self.course.snapshot_open && self.open.is_none();
+        let settled = !self.course.snapshot_open && !self.inside();
         settled && self.course.goal.is_some_and(|goal| self.course.routed >= goal)
     }
 
@@ -219,6 +260,7 @@ impl Stream<'_> {
                 tag::ERROR => {
                     let refused = ServerError::parse(&data[start..end]);
                     let refused = refused.map_err(|e| malformed(e, STREAMING))?;
+                    self.note_server_error(&refused);
                     return Err(refused.into_error(STREAMING).at(self.place()));
                 }
                 tag::COPY_DONE | tag::COMMAND_COMPLETE | tag::READY => {
@@ -229,6 +271,15 @@ impl Stream<'_> {
             at = end;
         }
         Ok(())
+    }
+
+    /// Some errors of a server come of streaming alone, at every try again: it may fail on catalogue
+    /// rows of an aborted sub-transaction that it would not look at in a whole transaction.
+    fn note_server_error(&mut self, error: &ServerError) {
+        if self.streams && error.sqlstate.starts_with("XX") && !self.course.unstreamed {
+            tracing::warn!("the next connection is without streaming of transactions in progress");
+            self.course.unstreamed = true;
+        }
     }
 
     /// One CopyData body, `segment[start..end]`.
@@ -250,7 +301,7 @@ impl Stream<'_> {
                     self.status.answer();
                 }
                 // Every commit before has been sent; inside a transaction that says nothing yet.
-                if self.open.is_none() {
+                if !self.inside() {
                     self.move_to(alive.end_lsn, 0)?;
                 }
                 Ok(())
@@ -258,8 +309,13 @@ impl Stream<'_> {
         }
     }
 
+    /// Whether a transaction, or a piece of one, is being read.
+    fn inside(&self) -> bool {
+        self.open.is_some() || self.in_progress.piece.is_some()
+    }
+
     /// The position moves without a transaction, or after one was dropped.
-    fn move_to(&mut self, to: u64, commit_lsn: u64) -> Result<()> {
+    pub(super) fn move_to(&mut self, to: u64, commit_lsn: u64) -> Result<()> {
         if to > self.course.routed {
             self.course.routed = to;
             self.ctx.router.advance(PositionDelta::Lsn { lsn: to, commit_lsn });
@@ -269,7 +325,7 @@ impl Stream<'_> {
 
     /// Behind the last change that the snapshot's view has seen, the first snapshot is whole: a
     /// restart streams from here (an earlier one would not know what to drop).
-    fn settle(&mut self) -> Result<()> {
+    pub(super) fn settle(&mut self) -> Result<()> {
         let passed = self.course.seen.as_ref().is_none_or(|seen| self.course.routed >= seen.until);
         if passed && (self.course.snapshot_open || self.course.seen.is_some()) {
             self.course.seen = None;
@@ -288,6 +344,9 @@ impl Stream<'_> {
         at: usize,
         data: XLogData<'_>,
     ) -> Result<()> {
+        if let Some(xid) = self.in_progress.piece {
+            return self.handle_in_piece(xid, segment, at, data);
+        }
         let parsed = pgoutput::parse(data.message);
         let parsed = parsed.map_err(|e| malformed(e, STREAMING).at(lsn_text(data.start_lsn)))?;
         let len = data.message.len();
@@ -301,7 +360,7 @@ impl Stream<'_> {
             Message::Delete(row) => {
                 self.handle_row(segment, FrameKind::Delete, row, at, len, data.start_lsn)
             }
-            Message::Begin(begin) => self.handle_begin(begin),
+            Message::Begin(begin) => self.handle_begin(begin, data.start_lsn),
             Message::Commit(commit) => self.handle_commit(commit, data.start_lsn),
             Message::Relation(relation) => self.handle_relation(&relation).await,
             Message::Truncate(truncate) => {
@@ -314,16 +373,20 @@ impl Stream<'_> {
             // The origin is not told in records yet; types come from the catalogue; logical
             // messages are not asked for.
             Message::Origin(_) | Message::Type(_) | Message::Logical(_) => Ok(()),
+            Message::StreamStart(start) => self.handle_stream_start(start, data.start_lsn),
+            Message::StreamCommit(commit) => {
+                self.handle_stream_commit(commit, data.start_lsn).await
+            }
+            Message::StreamAbort(abort) => self.handle_stream_abort(abort),
+            Message::StreamStop => Err(unordered("the end of a piece without its start", 0)),
         }
     }
 
-    fn handle_begin(&mut self, begin: Begin) -> Result<()> {
+    fn handle_begin(&mut self, begin: Begin, data_start: u64) -> Result<()> {
         if self.open.is_some() {
             return Err(unordered("a transaction begins inside another", begin.final_lsn));
         }
-        let seen = self.course.seen.as_ref();
-        let dropped =
-            seen.is_some_and(|seen| begin.final_lsn < seen.until && seen.view.sees(begin.xid));
+        let dropped = self.course.has_seen(begin.xid, begin.final_lsn);
         self.open = Some(Open { begin, dropped });
         if dropped {
             return Ok(());
@@ -331,6 +394,7 @@ impl Stream<'_> {
         let last_commit_lsn = self.course.last_commit;
         let origin = TxnOrigin::Wal { xid: begin.xid, last_commit_lsn };
         let id = GroupId::Wal(begin.xid, begin.final_lsn);
+        self.ctx.router.mark_begin(data_start, begin.commit_us);
         self.ctx.router.begin(origin, begin.commit_us, false, id).map_err(router_error)
     }
 
@@ -365,8 +429,7 @@ impl Stream<'_> {
             Some((oid, known)) if oid == row.relation => known,
             _ => {
                 let known = self.relations.get(&row.relation).copied();
-                let known =
-                    known.ok_or_else(|| unordered("a row before its relation", position))?;
+                let known = known.ok_or_else(|| stranger(position))?;
                 self.last_relation = Some((row.relation, known));
                 known
             }
@@ -378,74 +441,17 @@ impl Stream<'_> {
             Known::Captured(table) if !open.dropped => table,
             _ => return Ok(()),
         };
-        let narrow = |n: usize| u32::try_from(n).expect("invariant: segments are below 4 GiB");
-        let head = FrameHead {
-            kind,
-            marker: SnapshotMarker::Streaming,
-            format: 0,
-            table,
-            offset: narrow(at + row.body),
-            len: narrow(len - row.body),
-            position,
-        };
+        let head = frame(kind, table, row, at, len, position);
         self.ctx.router.handle_frame(segment, head).map_err(router_error)
     }
 
-    /// A table as the rows behind this message have it. Key, nullability and defaults are read now
-    /// (HAZARDS M4).
     async fn handle_relation(&mut self, relation: &Relation<'_>) -> Result<()> {
-        self.last_relation = None;
-        let name = TableName {
-            database: self.ctx.source.database.clone(),
-            schema: relation.namespace.to_owned(),
-            table: relation.name.to_owned(),
-        };
-        if !self.ctx.captured(&name) {
-            self.relations.insert(relation.oid, Known::Other);
-            return Ok(());
+        // Relation messages carry no position of their own.
+        let at = self.open.as_ref().map_or(self.course.routed, |open| open.begin.final_lsn);
+        if let Some(schema) = self.learn(relation, at).await? {
+            self.ctx.router.handle_schema(schema);
         }
-        let columns = relation_columns(relation);
-        let facts = match self.read_facts(relation.oid, &columns).await {
-            Err(error) if error.class == Class::Transient => {
-                // The side session was idle for long: it may have been ended meanwhile.
-                let source = &self.ctx.source;
-                *self.catalogue =
-                    Connection::open(source, Purpose::Catalogue, &self.ctx.name).await?;
-                self.read_facts(relation.oid, &columns).await?
-            }
-            facts => facts?,
-        };
-        let table = self.ctx.tables.id(&name);
-        let before = self.course.schemas.get(&table);
-        let version = before.map_or(1, |schema| schema.version + 1);
-        let log = LogTable { name, replica_identity: relation.replica_identity, columns: &columns };
-        let (known, filter) = (facts.clone().unwrap_or_default(), &self.ctx.source.filter);
-        let mut schema = assemble(table, version, log, &known, &self.types, filter);
-        if facts.is_none() {
-            let earlier = self.course.names.get(&relation.oid);
-            let earlier = earlier.and_then(|table| self.course.schemas.get(table));
-            schema.key = key_of_dropped(&schema, earlier.map(|schema| &**schema));
-        }
-        self.course.names.insert(relation.oid, table);
-        self.relations.insert(relation.oid, Known::Captured(table));
-        if before.is_some_and(|before| same(before, &schema)) {
-            return Ok(());
-        }
-        if let Some(before) = before {
-            // Relation messages carry no position of their own.
-            let at = self.open.as_ref().map_or(self.course.routed, |open| open.begin.final_lsn);
-            tell_change(before, &schema, at);
-        }
-        let schema = Arc::new(schema);
-        self.course.schemas.insert(table, schema.clone());
-        self.ctx.router.handle_schema(schema);
         Ok(())
-    }
-
-    /// The facts of a table, if it still exists, and the types of its columns.
-    async fn read_facts(&mut self, oid: u32, columns: &[LogColumn]) -> Result<Option<Facts>> {
-        self.types.learn(self.catalogue, columns.iter().map(|column| column.type_oid)).await?;
-        Ok(catalogue::facts(self.catalogue, &[oid]).await?.remove(&oid))
     }
 
     fn place(&self) -> String {
@@ -453,36 +459,34 @@ impl Stream<'_> {
     }
 }
 
-/// The key of a table that was dropped before its rows were read: the key that it last had, if its
-/// columns are still these, else what the log itself flags as identity.
-fn key_of_dropped(schema: &TableSchema, earlier: Option<&TableSchema>) -> Vec<u16> {
-    let names = |schema: &TableSchema| -> Vec<String> {
-        schema.columns.iter().map(|column| column.name.clone()).collect()
-    };
-    match earlier {
-        Some(earlier) if names(earlier) == names(schema) => earlier.key.clone(),
-        _ if matches!(schema.replica_identity, b'd' | b'i') => schema.identity.clone(),
-        _ => Vec::new(),
+/// A row's frame; `at` and `len` are the message's place in the segment.
+pub(super) fn frame(
+    kind: FrameKind,
+    table: TableId,
+    row: RowHead,
+    at: usize,
+    len: usize,
+    position: u64,
+) -> FrameHead {
+    let narrow = |n: usize| u32::try_from(n).expect("invariant: segments are below 4 GiB");
+    FrameHead {
+        kind,
+        marker: SnapshotMarker::Streaming,
+        format: 0,
+        table,
+        offset: narrow(at + row.body),
+        len: narrow(len - row.body),
+        position,
     }
 }
 
-/// Says what a change of a table means for its records.
-fn tell_change(before: &TableSchema, after: &TableSchema, position: u64) {
-    let names = |schema: &TableSchema| -> Vec<String> {
-        let name = |&at: &u16| schema.columns.get(usize::from(at)).map(|c| c.name.clone());
-        schema.key.iter().filter_map(name).collect()
-    };
-    let (name, at) = (&after.name, lsn_text(position));
-    if names(before) == names(after) {
-        tracing::info!("table {name} has changed at {at}");
-    } else {
-        let (old, new) = (names(before).join(", "), names(after).join(", "));
-        tracing::warn!("the record key of table {name} has changed at {at}: ({old}) to ({new})");
-    }
+/// A row of a relation that was not told.
+pub(super) fn stranger(position: u64) -> Error {
+    unordered("a row before its relation", position)
 }
 
 /// The stream is not what the protocol promises. A new connection starts at a transaction's begin.
-fn unordered(what: &str, at: u64) -> Error {
+pub(super) fn unordered(what: &str, at: u64) -> Error {
     Error::transient("pg-protocol", format!("{STREAMING}: {what}"))
         .at(format!("LSN {}", lsn_text(at)))
 }

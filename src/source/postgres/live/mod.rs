@@ -6,6 +6,7 @@ mod checks;
 mod logins;
 mod rig;
 mod starts;
+mod streamed;
 mod trouble;
 
 #[path = "../../../../tests/live/server.rs"]

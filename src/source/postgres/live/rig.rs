@@ -11,14 +11,16 @@ use penstock_protocol::frame::{FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::position::{LsnPosition, Position, PositionDelta};
 use penstock_protocol::schema::{SourceKind, TableSchema};
 use penstock_shards::bucket::BucketMap;
+use penstock_shards::bugs::Bugs;
 use penstock_shards::hop::{CommitPoint, FrameBatch, ShardInput};
+use penstock_shards::limits::Limits;
 use penstock_shards::router::Router;
 use penstock_shards::seq::PointId;
 use penstock_shards::spill::MemorySpill;
 
 use super::server::Server;
 use crate::config::{
-    OnTableError, Secret, Snapshot, SnapshotMode, Source, TableFilter, Tls, TlsMode,
+    OnTableError, Postgres, Secret, Snapshot, SnapshotMode, Source, TableFilter, Tls, TlsMode,
 };
 use crate::error::{Error, Result};
 use crate::pipeline::Notice;
@@ -88,6 +90,7 @@ pub fn source(server: &Server, tables: &[&str]) -> Source {
         tls: Tls { mode: TlsMode::Off, ca: None, cert: None, key: None },
         slot: "s".into(),
         publication: "p".into(),
+        postgres: Postgres::default(),
         server_id: None,
         on_table_error: OnTableError::Fail,
         include_query: false,
@@ -103,12 +106,15 @@ pub struct Options {
     pub catch_up: bool,
     /// Nothing becomes durable until the test says so.
     pub undurable: bool,
+    /// Room in the spill store; 0: no bound.
+    pub spill_bytes_max: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let mode = SnapshotMode::Initial;
-        Self { mode, start: Start::Fresh, catch_up: false, undurable: false }
+        let (catch_up, undurable, spill_bytes_max) = (false, false, 0);
+        Self { mode, start: Start::Fresh, catch_up, undurable, spill_bytes_max }
     }
 }
 
@@ -147,7 +153,7 @@ impl Rig {
                 start: options.start,
                 catch_up: options.catch_up,
                 tables: TableDirectory::default(),
-                router: Router::new(BucketMap::round_robin(1), Box::new(MemorySpill::default())),
+                router: router(options.spill_bytes_max),
                 pool: segments::Pool::new(8, 64 << 10),
                 flushed: durable,
                 stop: stopped,
@@ -261,6 +267,14 @@ impl Rig {
         }
         (ended, self.lines())
     }
+}
+
+/// A router that keeps little in memory.
+fn router(bytes_max: u64) -> Router {
+    let mut spill = MemorySpill::default();
+    spill.bytes_max = bytes_max;
+    let limits = Limits { group_bytes: 64 << 10, ..Limits::default() };
+    Router::with_limits(BucketMap::round_robin(1), Box::new(spill), limits, Bugs::NONE)
 }
 
 async fn consume(
