@@ -72,6 +72,10 @@ pub struct Source {
     pub on_table_error: OnTableError,
     /// `source.query` is filled.
     pub include_query: bool,
+    /// `provide_transaction_metadata`.
+    pub provide_transaction_metadata: bool,
+    /// `include_schema_changes`.
+    pub include_schema_changes: bool,
     /// `heartbeat_interval_ms`; 0: no heartbeat records.
     pub heartbeat_interval_ms: u64,
     /// `heartbeat_action_query`.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use penstock_protocol::schema::SourceKind;
 use penstock_shards::encode::options::{
     BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, HstoreHandling,
-    IntervalHandling, TimePrecision,
+    IntervalHandling, NameAdjustment, TimePrecision,
 };
 
 use super::section::{Section, Value};
@@ -31,7 +31,12 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
     let kind = kind(&mut section)?;
     match kind {
         SourceKind::Postgres => section.refuse(
-            &["server_id", "include_query", "bigint_unsigned_handling_mode"],
+            &[
+                "server_id",
+                "include_query",
+                "bigint_unsigned_handling_mode",
+                "include_schema_changes",
+            ],
             "it is for sources of kind \"mysql\" and \"mariadb\"",
         )?,
         SourceKind::MySql | SourceKind::MariaDb => {
@@ -75,6 +80,11 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
         None => 3306,
     };
     let (heartbeat_interval_ms, heartbeat_action_query) = heartbeat(&mut section)?;
+    let flag = |section: &mut Section<'_>, key, default| {
+        section.take(key).map_or(Ok(default), |value: Value<'_>| value.boolean())
+    };
+    let provide_transaction_metadata = flag(&mut section, "provide_transaction_metadata", false)?;
+    let include_schema_changes = flag(&mut section, "include_schema_changes", true)?;
     let include_query = section.take("include_query").map_or(Ok(false), |v| v.boolean())?;
     let source = Source {
         kind,
@@ -89,6 +99,8 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
         server_id: server_id(&mut section)?,
         on_table_error: on_table_error(&mut section)?,
         include_query,
+        provide_transaction_metadata,
+        include_schema_changes,
         heartbeat_interval_ms,
         heartbeat_action_query,
         hosts,
@@ -282,19 +294,76 @@ fn on_table_error(section: &mut Section<'_>) -> Result<OnTableError> {
     value.choice(&[("fail", OnTableError::Fail), ("stop_table", OnTableError::StopTable)])
 }
 
-/// Heartbeat records are not made yet; 0, which is Debezium's default, asks for none. An idle
-/// source's log is released without them: the checkpoint follows the source's own keepalives.
+/// 0, which is Debezium's default, asks for no heartbeats. An idle source's log is released without
+/// them: the checkpoint follows the source's own keepalives.
 fn heartbeat(section: &mut Section<'_>) -> Result<(u64, Option<String>)> {
-    let hint = "remove it: an idle source does not hold its log back";
-    if let Some(value) = section.take("heartbeat_interval_ms")
-        && value.integer(0..=HEARTBEAT_MS_MAX)? > 0
-    {
-        return Err(value.later("heartbeat records are").hint(hint));
+    let interval = section.take("heartbeat_interval_ms");
+    let interval_ms = interval.map_or(Ok(0), |value| value.integer(0..=HEARTBEAT_MS_MAX))?;
+    let Some(value) = section.take("heartbeat_action_query") else {
+        return Ok((interval_ms, None));
+    };
+    let query = value.text()?.trim();
+    if query.is_empty() {
+        return Err(value.bad("must be a statement"));
     }
-    match section.take("heartbeat_action_query") {
-        None => Ok((0, None)),
-        Some(value) => Err(value.later("heartbeat statements are").hint(hint)),
+    if interval_ms == 0 {
+        let what = "`source.heartbeat_action_query` runs with each heartbeat, and there is none";
+        let error = value.error("config-conflict", what);
+        return Err(error.hint("add heartbeat_interval_ms = 10000, say, in [source]"));
     }
+    Ok((interval_ms, Some(query.to_owned())))
+}
+
+/// Which records stand beside rows, and their topics.
+fn beside_rows(section: &mut Section<'_>, options: &mut EncodeOptions) -> Result<()> {
+    if let Some(value) = section.take("topic_heartbeat_prefix") {
+        options.topic_heartbeat_prefix = topic_part(&value)?;
+    }
+    if let Some(value) = section.take("topic_heartbeat_name") {
+        options.topic_heartbeat_name = Some(topic_part(&value)?);
+    }
+    if let Some(value) = section.take("topic_transaction") {
+        options.topic_transaction = topic_part(&value)?;
+    }
+    Ok(())
+}
+
+/// The strategy that each kind of source has by default is the one that this build has.
+fn naming_strategy(section: &mut Section<'_>, kind: SourceKind) -> Result<()> {
+    let Some(value) = section.take("topic_naming_strategy") else { return Ok(()) };
+    let ours = match kind {
+        SourceKind::Postgres => "io.debezium.schema.SchemaTopicNamingStrategy",
+        SourceKind::MySql | SourceKind::MariaDb => "io.debezium.schema.DefaultTopicNamingStrategy",
+    };
+    match value.text()? {
+        text if text == ours => Ok(()),
+        other => Err(value.not_yet(other).hint(format!("this build names topics as {ours} does"))),
+    }
+}
+
+fn name_adjustment(value: &Value<'_>) -> Result<NameAdjustment> {
+    value.choice(&[
+        ("none", NameAdjustment::None),
+        ("avro", NameAdjustment::Avro),
+        ("avro_unicode", NameAdjustment::AvroUnicode),
+    ])
+}
+
+/// Options of the form of records that are neither of a type nor of a topic.
+fn record_form(section: &mut Section<'_>, options: &mut EncodeOptions) -> Result<()> {
+    if let Some(value) = section.take("skip_messages_without_change") {
+        options.skip_messages_without_change = value.boolean()?;
+    }
+    if let Some(value) = section.take("extended_headers_enabled") {
+        options.extended_headers = value.boolean()?;
+    }
+    if let Some(value) = section.take("schema_name_adjustment_mode") {
+        options.schema_name_adjustment = name_adjustment(&value)?;
+    }
+    if let Some(value) = section.take("field_name_adjustment_mode") {
+        options.field_name_adjustment = name_adjustment(&value)?;
+    }
+    Ok(())
 }
 
 fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<EncodeOptions> {
@@ -342,6 +411,9 @@ fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<Enc
     if let Some(value) = section.take("topic_delimiter") {
         options.topic_delimiter = topic_part(&value)?;
     }
+    beside_rows(section, &mut options)?;
+    naming_strategy(section, kind)?;
+    record_form(section, &mut options)?;
     if let Some(value) = section.take("unavailable_value_placeholder") {
         options.unavailable_value_placeholder = placeholder(&value)?;
     }

@@ -13,7 +13,7 @@ use penstock_protocol::schema::SourceKind;
 use penstock_shards::bucket::BucketMap;
 use penstock_shards::checkpoint::{Checkpoint, SnapshotState, StoppedTable};
 use penstock_shards::coordinator::{Coordinator, CoordinatorStart};
-use penstock_shards::encode::JsonEncoder;
+use penstock_shards::encode::{EventCounter, JsonEncoder};
 use penstock_shards::hop::{ShardInput, SinkAck};
 use penstock_shards::limits::{self, Limits};
 use penstock_shards::router::Router;
@@ -31,6 +31,7 @@ use crate::runtime::{Core, JoinHandle, clock, mailbox, ring, segments, spawn_loc
 use crate::sink::worker::{Request, SinkSender, SinkWorker};
 use crate::sink::{self, SinkContext};
 use crate::source::context::{Flushed, ReaderContext, router_error};
+use crate::source::heartbeat::Heartbeat;
 use crate::source::{self, SourceEnd, Start, TableDirectory};
 use crate::store::{History, State};
 
@@ -167,10 +168,18 @@ pub(super) fn start(
     let on_reader = move || {
         let mut tables = TableDirectory::default();
         let mut router = Router::new(map, spill);
+        if let (true, Some(sink)) =
+            (pipeline.source.provide_transaction_metadata, pipeline.sinks.first())
+        {
+            // What is counted does not depend on the sink: the options are the source's.
+            let counter = EventCounter::new(&sink.encode, pipeline.source.kind);
+            router.provide_transaction_metadata(counter);
+        }
         router.restore_schema_version(schema_version);
         let restored = router.restore_parked(parked, |name| tables.id(name));
         let context = ReaderContext {
             name: pipeline.name,
+            heartbeat: Heartbeat::new(&pipeline.source),
             source: pipeline.source,
             snapshot: pipeline.snapshot,
             start: start.map_or(Start::Fresh, Start::Resume),

@@ -10,8 +10,8 @@ use penstock_shards::batch::{EventRef, KeyChange, SealedBatch};
 use penstock_shards::encode::options::Connector;
 
 /// The headers that Debezium puts on every data record (`extended.headers.enabled`, on by
-/// default): who made it and in which run. Rendered once.
-#[derive(Clone, Debug)]
+/// default): who made it and in which run. Rendered once; by default none.
+#[derive(Clone, Debug, Default)]
 pub struct ContextHeaders {
     rendered: String,
 }
@@ -126,7 +126,9 @@ fn append_headers(
     if let Some((name, span)) = other_key {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(batch.bytes(span));
-        out.push(b',');
+        if !headers.rendered.is_empty() {
+            out.push(b',');
+        }
     }
     out.extend_from_slice(headers.rendered.as_bytes());
     out.push(b'}');
@@ -138,6 +140,9 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use penstock_shards::annex::AnnexKind;
+    use penstock_shards::batch::Op;
+
     use super::*;
     use crate::sink::testing::{BatchMaker, Row};
 
@@ -181,6 +186,32 @@ mod tests {
         let old = r#""__debezium.oldkey":{"id":3},"#;
         let moved = row.old_key(r#"{"id":3}"#);
         assert_eq!(line(moved, Some(&context)), format!("{start}{old}{rest}}}}}\n"));
+    }
+
+    /// Goal: `extended_headers_enabled = false` leaves the header of a key change alone, and records
+    /// beside rows have none. Method: exact text.
+    #[test]
+    fn headers_without_the_context() {
+        let none = ContextHeaders::default();
+        let row = Row::new("t", 1, r#"{"id":1}"#, "{}");
+        let start = r#"{"topic":"t","key":{"id":1},"value":{},"headers":{"#;
+        assert_eq!(line(row.clone(), Some(&none)), format!("{start}}}}}\n"));
+        let moved = row.new_key(r#"{"id":2}"#);
+        let new = r#""__debezium.newkey":{"id":2}"#;
+        assert_eq!(line(moved, Some(&none)), format!("{start}{new}}}}}\n"));
+        let mut maker = BatchMaker::new(0);
+        let batch = maker.batch(&[Row::new("t", 1, "1", "2")]);
+        let head = TopicHead::new(batch.topics[0].clone());
+        let context = ContextHeaders::new("shop", Connector::Postgres, "R");
+        for (kind, headers) in [(AnnexKind::Heartbeat, false), (AnnexKind::SchemaChange, true)] {
+            let (op, table) = (Op::Annex, kind.table());
+            let event = EventRef { op, table, ..batch.body.events[0] };
+            let mut out = Vec::new();
+            append(&mut out, &head, &batch, &event, Some(&context));
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text.contains("runId"), headers, "{text}");
+            assert_eq!(text.contains(r#","headers":{}}"#), !headers, "{text}");
+        }
     }
 
     /// Goal: a hostile topic cannot break the line. Method: quotes, a backslash and a control

@@ -185,9 +185,10 @@ pub struct SinkContext {
 /// # Errors
 /// `sink-exactly-once` (usage) if it is asked of a kind that cannot give it.
 pub fn build(config: &config::Sink, context: &SinkContext) -> Result<Box<dyn Sink>> {
-    let headers = config
-        .headers
-        .then(|| line::ContextHeaders::new(&context.pipeline, context.connector, &context.run_id));
+    let headers = config.headers.then(|| match config.encode.extended_headers {
+        true => line::ContextHeaders::new(&context.pipeline, context.connector, &context.run_id),
+        false => line::ContextHeaders::default(),
+    });
     let sink: Box<dyn Sink> = match &config.kind {
         SinkKind::Null => Box::new(null::NullSink),
         SinkKind::Stdout => Box::new(stdout::StdoutSink::new(headers)),

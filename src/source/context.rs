@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use penstock_protocol::position::Position;
 use penstock_protocol::schema::TableName;
-use penstock_shards::hop::{ShardInput, TableStop};
+use penstock_shards::annex::{Annex, AnnexKind};
+use penstock_shards::hop::{ShardInput, TableStop, TxnOrigin};
 use penstock_shards::router::{Router, RouterError, RouterOutput};
 use penstock_shards::seq::PointId;
 
+use super::heartbeat::Heartbeat;
 use super::{Start, TableDirectory};
 use crate::config::{self, OnTableError};
 use crate::error::{Error, Result};
@@ -64,6 +66,8 @@ pub struct ReaderContext {
     pub flushed: watch::Receiver<Flushed>,
     /// True once the pipeline is asked to stop: read no more, then `finish`.
     pub stop: watch::Receiver<bool>,
+    /// Heartbeats; a reader starts them with its stream, and wakes when one is due.
+    pub heartbeat: Heartbeat,
     /// Progress of the snapshot.
     pub progress: ProgressSink,
     /// Tables that were stopped for good (HAZARDS L21): captured no more.
@@ -92,8 +96,20 @@ impl ReaderContext {
                 self.with_history(move |history| history.compact(version)).await?;
             }
         }
+        if self.heartbeat.take() {
+            self.router.heartbeat();
+        }
         self.router.flush().map_err(router_error)?;
         self.drain().await
+    }
+
+    /// A record beside rows, at this place of the log (`Router::annex`), unless the configuration
+    /// leaves its kind out.
+    pub fn annex(&mut self, annex: Annex, origin: TxnOrigin, commit_us: i64) -> Result<()> {
+        if annex.kind() == AnnexKind::SchemaChange && !self.source.include_schema_changes {
+            return Ok(());
+        }
+        self.router.annex(annex, origin, commit_us).map_err(router_error)
     }
 
     /// Hands on what is ready, without punctuation: inside a transaction, when

@@ -5,6 +5,7 @@
 //! (`ReaderContext::flushed`); full rings make the reader wait, and waiting reaches the socket.
 
 pub mod context;
+pub mod heartbeat;
 pub mod mysql;
 pub mod postgres;
 

@@ -3,6 +3,7 @@
 //! Each test owns its server, its ports and its folders, so that tests run side by side. Waiting
 //! is for a condition with a deadline, never for a time.
 
+mod beside;
 mod crash;
 mod pipe;
 mod postgres;

@@ -40,6 +40,12 @@ pub struct EncodeOptions {
     /// `skip_messages_without_change`: an update whose record would have equal before and after is
     /// none. (PostgreSQL has a whole before under REPLICA IDENTITY FULL alone.)
     pub skip_messages_without_change: bool,
+    /// `extended_headers_enabled`: `__debezium.context.…`, where a sink writes headers.
+    pub extended_headers: bool,
+    /// `schema_name_adjustment_mode`: for formats that name schemas; JSON without them has none.
+    pub schema_name_adjustment: NameAdjustment,
+    /// `field_name_adjustment_mode`: of column names.
+    pub field_name_adjustment: NameAdjustment,
     /// `replace_null_with_default` of the sink.
     pub replace_null_with_default: bool,
     /// `unavailable_value_placeholder`; bytes if it begins with `hex:`.
@@ -134,6 +140,51 @@ pub enum ConvertingFailure {
     Fail,
 }
 
+/// `schema_name_adjustment_mode` and `field_name_adjustment_mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NameAdjustment {
+    /// none: names as they are.
+    #[default]
+    None,
+    /// avro: what Avro does not allow becomes `_`.
+    Avro,
+    /// avro_unicode: it becomes `_uXXXX`, and so does `_` itself.
+    AvroUnicode,
+}
+
+impl NameAdjustment {
+    /// A column's name as records have it: letters, digits and `_`, no digit in front.
+    pub fn field<'n>(self, name: &'n str) -> std::borrow::Cow<'n, str> {
+        let keeps = |at: usize, c: char| match c {
+            'A'..='Z' | 'a'..='z' => true,
+            '0'..='9' => at > 0,
+            '_' => self != Self::AvroUnicode,
+            _ => false,
+        };
+        if self == Self::None || name.char_indices().all(|(at, c)| keeps(at, c)) {
+            return name.into();
+        }
+        let mut adjusted = String::with_capacity(name.len() + 8);
+        for (at, c) in name.char_indices() {
+            match (self, c) {
+                _ if keeps(at, c) => adjusted.push(c),
+                // A digit in front gets company, it is not lost.
+                (Self::Avro, '0'..='9') => adjusted.extend(['_', c]),
+                (Self::Avro, c) => (0..c.len_utf16()).for_each(|_| adjusted.push('_')),
+                (_, c) => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        let hex = format!("{unit:x}");
+                        // Debezium pads so, and not to four digits.
+                        let zeros = if hex.len() <= 2 { "00" } else { "" };
+                        adjusted.push_str(&format!("_u{zeros}{hex}"));
+                    }
+                }
+            }
+        }
+        adjusted.into()
+    }
+}
+
 impl EncodeOptions {
     /// Debezium's defaults for a pipeline of this name.
     pub fn new(name: impl Into<String>, connector: Connector) -> Self {
@@ -155,6 +206,9 @@ impl EncodeOptions {
             tombstones_on_delete: true,
             skipped_operations: vec![b't'],
             skip_messages_without_change: false,
+            extended_headers: true,
+            schema_name_adjustment: NameAdjustment::None,
+            field_name_adjustment: NameAdjustment::None,
             replace_null_with_default: true,
             unavailable_value_placeholder: "__debezium_unavailable_value".into(),
             connector,

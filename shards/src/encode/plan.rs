@@ -186,7 +186,7 @@ impl Plan {
             if column.included {
                 let comma = if first { "" } else { "," };
                 let mut before = format!("{comma}\"").into_bytes();
-                before.extend(escaped(&column.name));
+                before.extend(escaped(&options.field_name_adjustment.field(&column.name)));
                 before.extend(b"\":");
                 cell.before = Short::new(&before);
                 first = false;
@@ -216,7 +216,7 @@ impl Plan {
             }
             cells
         });
-        let key = Key { parts: key_parts(&schema) };
+        let key = Key { parts: key_parts(&schema, options) };
         let margin = margin(&cells) + key.parts.iter().map(Short::len).sum::<usize>() + 256;
         let skip_unchanged = options.skip_messages_without_change;
         Self { schema, topic, cells, outside, key, margin, skip_unchanged, refused }
@@ -235,11 +235,11 @@ impl Plan {
     }
 }
 
-fn key_parts(schema: &TableSchema) -> Vec<Short> {
+fn key_parts(schema: &TableSchema, options: &EncodeOptions) -> Vec<Short> {
     let part = |(i, &col): (usize, &u16)| {
         let name = schema.columns.get(usize::from(col)).map_or("", |column| &column.name);
         let mut text = if i == 0 { b"{\"".to_vec() } else { b",\"".to_vec() };
-        text.extend(escaped(name));
+        text.extend(escaped(&options.field_name_adjustment.field(name)));
         text.extend(b"\":");
         Short::new(&text)
     };

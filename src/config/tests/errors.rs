@@ -182,15 +182,21 @@ fn errors_of_the_source() {
         ),
         (
             "heartbeat_action_query = \"select 1\"",
-            "error[config-not-yet]: `source.heartbeat_action_query`: heartbeat statements are \
-             known, but this build cannot do it yet\n  at: FILE:7\n  do: remove it: an idle \
-             source does not hold its log back",
+            "error[config-conflict]: `source.heartbeat_action_query` runs with each heartbeat, \
+             and there is none\n  at: FILE:7\n  do: add heartbeat_interval_ms = 10000, say, in \
+             [source]",
         ),
         (
-            "heartbeat_interval_ms = 1000",
-            "error[config-not-yet]: `source.heartbeat_interval_ms`: heartbeat records are known, \
-             but this build cannot do it yet\n  at: FILE:7\n  do: remove it: an idle source \
-             does not hold its log back",
+            "topic_naming_strategy = \"io.debezium.schema.DefaultTopicNamingStrategy\"",
+            "error[config-not-yet]: `source.topic_naming_strategy = \
+             \"io.debezium.schema.DefaultTopicNamingStrategy\"` is known, but this build cannot do \
+             it yet\n  at: FILE:7\n  do: this build names topics as \
+             io.debezium.schema.SchemaTopicNamingStrategy does",
+        ),
+        (
+            "include_schema_changes = false",
+            "error[config-wrong-kind]: `source.include_schema_changes` means nothing here: it is \
+             for sources of kind \"mysql\" and \"mariadb\"\n  at: FILE:7\n  do: remove it",
         ),
         (
             "password = { env = \"PENSTOCK_TEST_NO_SUCH_VARIABLE\" }",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use penstock_protocol::schema::SourceKind;
 use penstock_shards::encode::options::{
-    BinaryHandling, Connector, DecimalHandling, EncodeOptions, TimePrecision,
+    BinaryHandling, Connector, DecimalHandling, EncodeOptions, NameAdjustment, TimePrecision,
 };
 
 use super::section::Document;
@@ -128,7 +128,18 @@ fn everything_that_can_be_said() {
         topic_delimiter = "-"
         unavailable_value_placeholder = ""
         include_query = true
-        heartbeat_interval_ms = 0
+        heartbeat_interval_ms = 5000
+        heartbeat_action_query = "insert into beats values (1)"
+        topic_heartbeat_prefix = "beat"
+        topic_heartbeat_name = "beats"
+        provide_transaction_metadata = true
+        topic_transaction = "tx"
+        include_schema_changes = false
+        topic_naming_strategy = "io.debezium.schema.DefaultTopicNamingStrategy"
+        skip_messages_without_change = true
+        extended_headers_enabled = false
+        schema_name_adjustment_mode = "avro"
+        field_name_adjustment_mode = "avro_unicode"
         [snapshot]
         mode = "no_data"
         parallelism = 1
@@ -160,8 +171,10 @@ fn everything_that_can_be_said() {
     assert_eq!(p.source.password.0, "secret");
     assert_eq!(p.source.tls.mode, TlsMode::Require);
     assert_eq!(p.source.on_table_error, OnTableError::StopTable);
-    assert!(p.source.include_query);
-    assert_eq!((p.source.heartbeat_interval_ms, p.source.heartbeat_action_query), (0, None));
+    assert!(p.source.include_query && p.source.provide_transaction_metadata);
+    assert!(!p.source.include_schema_changes);
+    let (every_ms, query) = (p.source.heartbeat_interval_ms, p.source.heartbeat_action_query);
+    assert_eq!((every_ms, query.as_deref()), (5000, Some("insert into beats values (1)")));
     let snapshot = p.snapshot;
     assert_eq!(snapshot.mode, SnapshotMode::SchemaOnly);
     assert_eq!((snapshot.parallelism, snapshot.chunk_rows), (1, 1));
@@ -174,6 +187,13 @@ fn everything_that_can_be_said() {
         bigint_unsigned_precise: true,
         tombstones_on_delete: false,
         skipped_operations: b"cu".to_vec(),
+        topic_heartbeat_prefix: "beat".into(),
+        topic_heartbeat_name: Some("beats".into()),
+        topic_transaction: "tx".into(),
+        skip_messages_without_change: true,
+        extended_headers: false,
+        schema_name_adjustment: NameAdjustment::Avro,
+        field_name_adjustment: NameAdjustment::AvroUnicode,
         unavailable_value_placeholder: String::new(),
         ..EncodeOptions::new("my-shop.eu_1", Connector::MySql)
     };

@@ -118,6 +118,13 @@ pub(super) const CODES: &[Code] = &[
                 ON`.",
     },
     Code {
+        code: "my-heartbeat",
+        title: "the statement of the heartbeat does not run",
+        means: "`heartbeat_action_query` runs on the source with each heartbeat, in a session of its own, \
+                for ten seconds at most. A failure is a warning: the stream goes on.",
+        mend: "Create the table that it writes to, and grant the user what the statement needs.",
+    },
+    Code {
         code: "my-host-refused",
         title: "the server lets nobody in from this host",
         means: "No account of the server may come from here, or the host is blocked after too many \

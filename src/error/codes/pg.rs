@@ -50,6 +50,13 @@ pub(super) const CODES: &[Code] = &[
         mend: "Where the network is not trusted set source.tls = { mode = \"verify-full\" }.",
     },
     Code {
+        code: "pg-heartbeat",
+        title: "the statement of the heartbeat does not run",
+        means: "`heartbeat_action_query` runs on the source with each heartbeat, in a session of its own, \
+                for ten seconds at most. A failure is a warning: the stream goes on.",
+        mend: "Create the table that it writes to, and grant the role what the statement needs.",
+    },
+    Code {
         code: "pg-log-behind",
         title: "the server's log ends before what was already delivered",
         means: "The server was restored from a backup, or lost its last writes in a crash. What it \

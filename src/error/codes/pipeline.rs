@@ -20,6 +20,14 @@ pub(super) const CODES: &[Code] = &[
         mend: "Look at the lines before it in the log.",
     },
     Code {
+        code: "pipeline-heartbeat",
+        title: "the statement of the heartbeat does not answer",
+        means: "`heartbeat_action_query` has ten seconds, its login included. The stream goes on; \
+                the statement is tried again with the next heartbeat.",
+        mend: "Look at what the statement waits for on the source: a lock, or a host that does not \
+                answer.",
+    },
+    Code {
         code: "pipeline-panic",
         title: "a part of the pipeline panicked",
         means: "A task ended in a way that only a defect of Penstock explains. The pipeline \

@@ -48,6 +48,10 @@ pub async fn check(name: &str, source: &config::Source) -> Vec<Finding> {
         Ok(list) => findings.extend(list),
         Err(e) => findings.push(e.into()),
     }
+    if let Some(query) = &source.heartbeat_action_query {
+        let looked = super::heartbeat::look(&mut connection, query).await;
+        findings.push(looked.unwrap_or_else(Finding::from));
+    }
     connection.close().await;
     findings
 }

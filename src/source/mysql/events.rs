@@ -25,7 +25,7 @@ use penstock_shards::segment::Segment;
 use penstock_shards::spill::SpillError;
 
 use super::catalogue::{self, CatalogueTable, Server};
-use super::groups::{Group, start_group};
+use super::groups::{Group, begin_of, start_group};
 use super::place::Place;
 use super::schema::Resolved;
 use super::{Reader, errors, inflate, open};
@@ -276,12 +276,15 @@ impl Reader {
             }
         };
         let database = String::from_utf8_lossy(query.database);
+        let begin = begin_of(log, header);
         let group = log.group.as_mut().expect("invariant: made just above");
         if mysql && group.thread.is_none() {
             group.thread = Some(query.thread_id);
         }
         match statement {
-            Statement::Begin => group.begun = true,
+            Statement::Begin => {
+                (group.begun, group.begin) = (true, Some(begin));
+            }
             Statement::Commit => return self.commit(log, header),
             Statement::Rollback => return self.rollback(log, header),
             Statement::Savepoint(name) => return self.savepoint(log, header, &name),

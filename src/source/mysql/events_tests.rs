@@ -15,6 +15,7 @@ use crate::config::{
 };
 use crate::progress::ProgressSink;
 use crate::runtime::{block_on, mailbox, segments, watch};
+use crate::source::heartbeat::Heartbeat;
 use crate::source::mysql::catalogue::CatalogueTable;
 use crate::source::mysql::{schema::Schemas, stream::Clash};
 use crate::source::{ReaderContext, Start, TableDirectory};
@@ -42,6 +43,8 @@ fn reader() -> Reader {
         server_id: None,
         on_table_error: OnTableError::Fail,
         include_query: false,
+        provide_transaction_metadata: false,
+        include_schema_changes: true,
         heartbeat_interval_ms: 0,
         heartbeat_action_query: None,
     };
@@ -73,6 +76,7 @@ fn reader() -> Reader {
     Reader {
         ctx: ReaderContext {
             name: "p".into(),
+            heartbeat: Heartbeat::new(&source),
             source,
             snapshot,
             start: Start::Fresh,

@@ -26,6 +26,8 @@ use crate::source::context::router_error;
 pub(super) struct Group {
     pub(super) gtid: Option<Gtid>,
     pub(super) commit_us: i64,
+    /// That is the GTID event's time, not that of some event's head.
+    pub(super) dated: bool,
     /// Where its first event starts.
     pub(super) file: Arc<str>,
     pub(super) start: u64,
@@ -34,6 +36,9 @@ pub(super) struct Group {
     /// BEGIN, XA START or (MariaDB) a GTID event that is not alone was read.
     pub(super) begun: bool,
     pub(super) xa: bool,
+    /// Of what Debezium calls a transaction: where its begin stands, and the time in that event's
+    /// head.
+    pub(super) begin: Option<(u64, i64)>,
     /// The router has it.
     pub(super) routed: bool,
     pub(super) alter: Alter,
@@ -54,8 +59,14 @@ impl Reader {
         if std::mem::replace(&mut group.routed, true) {
             return Ok(());
         }
+        if let (Some((position, us)), false) = (group.begin, group.xa) {
+            // Debezium tells the time of a GTID event in both records, else that of each event.
+            let us = if group.commit_us == 0 { us } else { group.commit_us };
+            self.ctx.router.mark_begin(position, us);
+        }
         if group.commit_us == 0 {
             group.commit_us = i64::from(header.timestamp) * 1_000_000;
+            group.dated = false;
         }
         group.query = group.query.take().or(query);
         let hold = group.begun && (group.xa || !streams);
@@ -68,7 +79,15 @@ impl Reader {
     }
 
     pub(super) fn commit(&mut self, log: &mut Log, header: &EventHeader) -> Result<()> {
+        let metadata = self.ctx.source.provide_transaction_metadata;
+        if metadata && log.group.as_ref().is_some_and(|g| g.begin.is_some() && !g.xa) {
+            // Also without a row of ours it is a transaction with a BEGIN and an END.
+            self.open_group(log, header)?;
+        }
         let Some(group) = log.group.take() else { return Ok(()) };
+        if !group.dated {
+            self.ctx.router.mark_end(i64::from(header.timestamp) * 1_000_000);
+        }
         log.query = None;
         let delta = self.delta(log, &group, header);
         if group.routed {
@@ -226,11 +245,13 @@ impl Group {
         Self {
             gtid: None,
             commit_us: 0,
+            dated: true,
             file: log.file.clone(),
             start: log.start_of(header),
             bytes: header.len.into(),
             begun: false,
             xa: false,
+            begin: None,
             routed: false,
             alter: Alter::No,
             server_id: header.server_id,
@@ -250,6 +271,11 @@ impl Group {
     }
 }
 
+/// What `Group::begin` says of the event that begins it.
+pub(super) fn begin_of(log: &Log, header: &EventHeader) -> (u64, i64) {
+    (log.start_of(header), i64::from(header.timestamp) * 1_000_000)
+}
+
 pub(super) fn start_group(log: &mut Log, header: &EventHeader, body: &[u8]) -> Result<()> {
     if log.group.is_some() {
         let what = "a transaction begins before the one before it has ended";
@@ -260,12 +286,14 @@ pub(super) fn start_group(log: &mut Log, header: &EventHeader, body: &[u8]) -> R
     let start = GroupStart::parse(header, body).map_err(errors::broken)?;
     let mariadb = header.ty == ty::MARIADB_GTID;
     // Debezium takes the commit time from GTID events alone.
+    // MariaDB's GTID event stands for BEGIN, and for XA START.
+    let begun = mariadb && start.flags & (FL_STANDALONE | FL_COMPLETED_XA) == 0;
     let us = if start.gtid.is_some() { start.commit_us } else { 0 };
     log.group = Some(Group {
         commit_us: i64::try_from(us).unwrap_or_default(),
-        // MariaDB's GTID event stands for BEGIN, and for XA START.
-        begun: mariadb && start.flags & (FL_STANDALONE | FL_COMPLETED_XA) == 0,
+        begun,
         xa: start.flags & FL_PREPARED_XA != 0,
+        begin: begun.then(|| begin_of(log, header)),
         alter: start.alter,
         gtid: start.gtid,
         ..Group::anonymous(log, header)

@@ -24,6 +24,7 @@ pub mod connection;
 pub mod errors;
 mod events;
 mod groups;
+pub mod heartbeat;
 mod inflate;
 pub mod offsets;
 mod pause;
@@ -119,6 +120,7 @@ impl Reader {
                 Err(e) => return Err(self.located(e)),
             };
             self.ctx.router.interrupted().map_err(router_error)?;
+            self.ctx.heartbeat.rest();
             if self.alive {
                 tries = 0;
             }

@@ -4,10 +4,16 @@
 //! beats every five seconds, three beats missed end the connection; a full pipeline stops reading
 //! and never loses the connection by that (HAZARDS H2); two of us are noticed (H8).
 
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use penstock_protocol::mysql::command::{DumpMode, binlog_dump, binlog_dump_gtid};
 use penstock_protocol::mysql::gtid::GtidList;
+
+use penstock_shards::segment::Segment;
 
 use super::catalogue::Server;
 use super::chunks::Chunks;
@@ -16,6 +22,7 @@ use super::events::{Log, Step};
 use super::place::{Gtids, Place};
 use super::{HEARTBEAT, Reader, identity, pause, proof};
 use crate::error::{Class, Error, Result};
+use crate::runtime::sleep;
 use crate::source::SourceEnd;
 
 /// A dead session of ours is found by the server within two beats; then an id that is still in use
@@ -135,6 +142,7 @@ impl Reader {
         start_dump(&mut connection, &server, &place, self.server_id, DumpMode::Follow).await?;
         tracing::info!(pipeline = %self.ctx.name, "streaming from {place}");
         self.clash.running();
+        self.ctx.heartbeat.start(&self.ctx.source, &self.ctx.name);
         let endpoint = connection.endpoint.clone();
         let (wire, rest, seq, _) = connection.into_parts();
         let pool = self.ctx.pool.clone();
@@ -142,14 +150,12 @@ impl Reader {
         let mut log = Log::new(server, &place);
         let mut spans = Vec::new();
         loop {
-            let read = pause::until(&mut self.ctx.stop, chunks.next(&mut spans)).await;
-            let Some(segment) = read else {
+            let Some(segment) = self.next_chunk(&mut chunks, &mut spans).await? else {
                 // An open group is sent again by the next run.
                 self.ctx.router.interrupted().map_err(crate::source::context::router_error)?;
                 self.ctx.flush().await?;
                 return Ok(SourceEnd::Stopped);
             };
-            let segment = segment?;
             for span in &spans {
                 if self.event(&mut log, &segment, span.clone()).await? == Step::End {
                     return Err(Error::transient("my-dump-ended", "the server ended the dump"));
@@ -159,6 +165,29 @@ impl Reader {
             self.ctx.flush().await?;
             if self.caught_up() {
                 return Ok(SourceEnd::CaughtUp);
+            }
+        }
+    }
+
+    /// The next chunk; `None`: asked to stop. Heartbeats are told meanwhile.
+    async fn next_chunk(
+        &mut self,
+        chunks: &mut Chunks,
+        spans: &mut Vec<Range<usize>>,
+    ) -> Result<Option<Arc<Segment>>> {
+        let mut reading = pin!(chunks.next(spans));
+        loop {
+            let due = self.ctx.heartbeat.due_in();
+            let beat = pin!(async {
+                match due {
+                    Some(due) => sleep(due).await,
+                    None => std::future::pending().await,
+                }
+            });
+            match pause::until(&mut self.ctx.stop, select(reading.as_mut(), beat)).await {
+                None => return Ok(None),
+                Some(Either::Left((segment, _))) => return segment.map(Some),
+                Some(Either::Right(_)) => self.ctx.flush().await?,
             }
         }
     }

@@ -49,6 +49,9 @@ async fn look(
     let may_create = may_create(&mut catalogue).await?;
     findings.extend(published(&publications, &captured, slot.is_some(), may_create, &server.role));
     findings.extend(slot_findings(&mut catalogue, slot.as_ref(), source, version).await?);
+    if let Some(query) = &source.heartbeat_action_query {
+        findings.push(super::heartbeat::look(&mut catalogue, query).await?);
+    }
     // Last, because pg_hba.conf may let the queries in and not the replication.
     if server.may_replicate {
         let walsender = Connection::open(source, Purpose::Walsender, name).await?;

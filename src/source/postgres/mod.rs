@@ -11,6 +11,7 @@ mod catalogue;
 pub mod check;
 mod connection;
 mod fault;
+pub mod heartbeat;
 mod in_progress;
 mod intake;
 #[cfg(test)]
@@ -85,6 +86,7 @@ pub async fn run(mut ctx: ReaderContext) -> Result<SourceEnd> {
                 .hint("start again: the snapshot is taken from its start"));
         }
         let error = bear(&mut life, error, clock::monotonic_ms())?;
+        ctx.heartbeat.rest();
         ctx.router.interrupted().map_err(router_error)?;
         ctx.flush().await?;
         tries = if life.course.alive { 0 } else { tries + 1 };

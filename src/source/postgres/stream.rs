@@ -199,6 +199,7 @@ impl Stream<'_> {
     /// Reads until the goal, a stop or an error. After `Ok` the position is durable and the server
     /// has been told.
     pub async fn run(mut self) -> Result<Ended> {
+        self.ctx.heartbeat.start(&self.ctx.source, &self.ctx.name);
         loop {
             if self.reached() {
                 return self.finish(Ended::CaughtUp).await;
@@ -225,19 +226,28 @@ impl Stream<'_> {
         if self.ctx.stop.get() {
             return Ok(None);
         }
-        let reading = std::pin::pin!(self.intake.next(&mut self.reader));
-        let stopping = std::pin::pin!(self.ctx.stop.wait_for(|stop| *stop));
-        let either = futures_util::future::select(reading, stopping);
-        match timeout(self.patience.give_up, either).await {
-            Ok(futures_util::future::Either::Left((piece, _))) => piece.map(Some),
-            Ok(futures_util::future::Either::Right(_)) => Ok(None),
-            Err(_) => {
-                self.course.silences = self.course.silences.saturating_add(1);
-                let silent_s = self.patience.give_up.as_secs();
-                let what = format!("nothing from the server for {silent_s} s");
-                Err(Error::transient("pg-silent", what))
+        let mut reading = std::pin::pin!(self.intake.next(&mut self.reader));
+        let mut left = self.patience.give_up;
+        loop {
+            let beat = self.ctx.heartbeat.due_in().filter(|due| *due < left);
+            let wait = beat.unwrap_or(left);
+            {
+                let stopping = std::pin::pin!(self.ctx.stop.wait_for(|stop| *stop));
+                let either = futures_util::future::select(reading.as_mut(), stopping);
+                match timeout(wait, either).await {
+                    Ok(futures_util::future::Either::Left((piece, _))) => return piece.map(Some),
+                    Ok(futures_util::future::Either::Right(_)) => return Ok(None),
+                    Err(_) if beat.is_none() => break,
+                    Err(_) => {}
+                }
             }
+            left -= wait;
+            // The heartbeat that is due.
+            self.ctx.flush().await?;
         }
+        self.course.silences = self.course.silences.saturating_add(1);
+        let what = format!("nothing from the server for {} s", self.patience.give_up.as_secs());
+        Err(Error::transient("pg-silent", what))
     }
 
     async fn finish(self, ended: Ended) -> Result<Ended> {

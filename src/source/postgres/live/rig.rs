@@ -27,6 +27,7 @@ use crate::pipeline::Notice;
 use crate::progress::ProgressSink;
 use crate::runtime::{self, Core, CoreConfig, JoinHandle, mailbox, ring, segments, watch};
 use crate::source::context::{Flushed, ReaderContext};
+use crate::source::heartbeat::Heartbeat;
 use crate::source::{SourceEnd, Start, TableDirectory};
 
 /// Longest wait for anything.
@@ -94,6 +95,8 @@ pub fn source(server: &Server, tables: &[&str]) -> Source {
         server_id: None,
         on_table_error: OnTableError::Fail,
         include_query: false,
+        provide_transaction_metadata: false,
+        include_schema_changes: true,
         heartbeat_interval_ms: 0,
         heartbeat_action_query: None,
     }
@@ -142,6 +145,7 @@ impl Rig {
         let reader = core.spawn(move || {
             let ctx = ReaderContext {
                 name: "rig".into(),
+                heartbeat: Heartbeat::new(&source),
                 source,
                 snapshot: Snapshot {
                     mode: options.mode,
