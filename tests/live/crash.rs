@@ -1,69 +1,14 @@
 //! What must not lose or repeat anything: kill -9 of us, a crash of the server, a cut network, a
 //! transaction larger than memory.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::pipe::{Config, Pipe, until};
+use crate::jobs::{TABLE, exactly_once, kill9, under_load};
+use crate::pipe::{Pipe, until};
 use crate::proxy::Proxy;
 use crate::records::read;
 use crate::server::{Family, Server};
-use crate::workload::{Rng, Workload, captured, topic};
-
-const TABLE: &str = "load_t";
-
-fn exactly_once(name: &str, server: &Server) -> Config {
-    Config::new(name, server, &[&captured(server.family, TABLE)]).set(
-        "sink",
-        "delivery",
-        "\"exactly_once\"",
-    )
-}
-
-/// Runs a writer beside `body` until `body` returns; gives the writer back.
-fn under_load(server: &Server, mut load: Workload, body: impl FnOnce()) -> Workload {
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let mut session = server.session();
-            while !done.load(Ordering::SeqCst) {
-                let sql: String = (0..10).map(|_| load.transaction()).collect();
-                session.run(&sql);
-            }
-            load
-        });
-        body();
-        done.store(true, Ordering::SeqCst);
-        writer.join().expect("the writer ends")
-    })
-}
-
-/// `PENSTOCK_KILLS=1000 tests/run live kill9` is the long run.
-fn kills() -> usize {
-    std::env::var("PENSTOCK_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
-}
-
-/// Goal: kill -9 at random moments, the first snapshot included, loses and repeats nothing with
-/// the exactly-once file sink. Method: kills under load, then the whole history is compared.
-fn kill9(family: Family) {
-    let server = Server::start(family);
-    server.grant_cdc();
-    let mut load = Workload::new(&server, 9, 60);
-    let first: String = (0..200).map(|_| load.transaction()).collect();
-    server.sql(&first);
-    let pipe = Pipe::new(&exactly_once("kill", &server).set("sink", "rotate_bytes", "200000"));
-    let mut moments = Rng::new(u64::from(std::process::id()));
-    let load = under_load(&server, load, || {
-        for _ in 0..kills() {
-            let running = pipe.start(&[]);
-            // the moment itself is what varies: no condition to wait for
-            std::thread::park_timeout(Duration::from_millis(50 + moments.below(900)));
-            running.kill();
-        }
-    });
-    pipe.catch_up();
-    load.verify(&read(&pipe.out(), &topic("kill", family, TABLE)), true);
-}
+use crate::workload::{Workload, topic};
 
 #[test]
 fn kill9_mysql97() {

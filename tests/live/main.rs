@@ -5,6 +5,7 @@
 
 mod beside;
 mod crash;
+mod jobs;
 mod pipe;
 mod postgres;
 mod proxy;

@@ -7,35 +7,37 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// A script of `tests/servers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
+    MySql57,
+    MySql80,
     MySql97,
+    MariaDb105,
     MariaDb1011,
+    MariaDb114,
     MariaDb118,
+    Postgres13,
+    Postgres14,
     Postgres15,
+    Postgres16,
+    Postgres17,
     Postgres18,
 }
 
 impl Family {
     fn script(self) -> PathBuf {
-        let name = match self {
-            Self::MySql97 => "mysql97",
-            Self::MariaDb1011 => "mariadb1011",
-            Self::MariaDb118 => "mariadb118",
-            Self::Postgres15 => "postgres15",
-            Self::Postgres18 => "postgres18",
-        };
+        let name = format!("{self:?}").to_lowercase();
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name)
     }
 
     pub fn is_postgres(self) -> bool {
-        matches!(self, Self::Postgres15 | Self::Postgres18)
+        self.kind() == "postgres"
     }
 
     /// `source.kind` of a configuration.
     pub fn kind(self) -> &'static str {
         match self {
-            Self::MySql97 => "mysql",
-            Self::MariaDb1011 | Self::MariaDb118 => "mariadb",
-            Self::Postgres15 | Self::Postgres18 => "postgres",
+            Self::MySql57 | Self::MySql80 | Self::MySql97 => "mysql",
+            Self::MariaDb105 | Self::MariaDb1011 | Self::MariaDb114 | Self::MariaDb118 => "mariadb",
+            _ => "postgres",
         }
     }
 }
