@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A script of `tests/servers`.
+/// A script of `tests/servers`. `tests/versions` runs them all, the live tests of CI some.
+#[allow(dead_code)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     MySql57,
