@@ -4,6 +4,7 @@
 //! fast readers agree with plain ones, nothing panics, both row forms make the same calls
 //! (invariant 8).
 
+use penstock_protocol::cursor::WireError;
 use penstock_protocol::frame::TableId;
 use penstock_protocol::postgres::text::{self, Moment};
 use penstock_protocol::postgres::tuple::{
@@ -345,6 +346,10 @@ impl RowVisitor for Record {
 }
 
 impl TextVisitor for Record {
+    fn special(&mut self, col: usize, seg: &[u8], at: usize, len: usize) -> Result<(), WireError> {
+        self.span(col, "special", seg, at, len);
+        Ok(())
+    }
     fn int_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
         self.span(col, "int", seg, at, len);
     }

@@ -6,7 +6,7 @@ use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::schema::{Charset, Column, ColumnType, SourceKind, TableName, TableSchema};
 use penstock_shards::batch::Batch;
 use penstock_shards::encode::options::{
-    BinaryHandling, Connector, DecimalHandling, EncodeOptions, TimePrecision,
+    BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, TimePrecision,
 };
 use penstock_shards::encode::{Encoded, JsonEncoder, Resume, RowEncoder};
 use penstock_shards::hop::{Frame, TxnHead, TxnOrigin};
@@ -104,7 +104,13 @@ fn time_precision_modes() {
     ] {
         assert_eq!(after(&columns, with(mode)).unwrap(), wanted, "{mode:?}");
     }
-    let error = after(&["t3"], with(TimePrecision::Connect)).unwrap_err();
+    // By default a value that cannot be converted is null, as in Debezium.
+    assert_eq!(after(&["t3"], with(TimePrecision::Connect)).unwrap(), "{\"t3\":null}");
+    let failing = EncodeOptions {
+        converting_failure: ConvertingFailure::Fail,
+        ..with(TimePrecision::Connect)
+    };
+    let error = after(&["t3"], failing).unwrap_err();
     assert!(error.starts_with("column \"t3\" holds a TIME outside"), "{error}");
 }
 

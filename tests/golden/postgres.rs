@@ -19,7 +19,8 @@ use penstock_protocol::schema::{Column, SourceKind, TableName, TableSchema};
 use penstock_shards::batch::{Batch, EventRef, KeyChange, Span};
 use penstock_shards::encode::JsonEncoder;
 use penstock_shards::encode::options::{
-    BinaryHandling, Connector, DecimalHandling, EncodeOptions, TimePrecision,
+    BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, HstoreHandling,
+    IntervalHandling, TimePrecision,
 };
 use penstock_shards::encode::{EncodeError, Encoded, Resume, RowEncoder};
 use penstock_shards::hop::{Frame, TxnHead, TxnOrigin};
@@ -59,12 +60,15 @@ impl Capture {
         for line in text.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
-                ["T", oid, name, typtype, base, typmod] => {
+                ["T", oid, name, typtype, base, typmod, element, delimiter, ref labels @ ..] => {
                     let entry = TypeEntry {
                         name: name.into(),
                         typtype: typtype.as_bytes()[0],
                         base: base.parse().expect("oid"),
                         base_typmod: typmod.parse().expect("typmod"),
+                        element: element.parse().expect("oid"),
+                        delimiter: delimiter.as_bytes()[0],
+                        labels: serde_json::from_str(&labels.join(" ")).expect("JSON"),
                     };
                     capture.types.insert(oid.parse().expect("oid"), entry);
                 }
@@ -317,7 +321,7 @@ fn options_change_these_values() {
     // Goal: the other forms of numbers, times and binary data. Method: all types under each mode;
     // only the after-images are kept.
     type Change = fn(&mut EncodeOptions);
-    let modes: [(&str, Change); 4] = [
+    let modes: [(&str, Change); 6] = [
         ("iso", |o| {
             o.time_precision = Some(TimePrecision::IsoString);
             o.decimal = DecimalHandling::String;
@@ -330,6 +334,18 @@ fn options_change_these_values() {
         }),
         ("connect", |o| o.time_precision = Some(TimePrecision::Connect)),
         ("nulls", |o| o.replace_null_with_default = false),
+        ("unknown", |o| {
+            o.include_unknown_datatypes = true;
+            o.interval = IntervalHandling::String;
+            o.hstore = HstoreHandling::Map;
+            o.money_fraction_digits = 4;
+            o.unavailable_value_placeholder = "hex:00FF".into();
+        }),
+        ("hex", |o| {
+            o.include_unknown_datatypes = true;
+            o.binary = BinaryHandling::Hex;
+            o.decimal = DecimalHandling::String;
+        }),
     ];
     let mut lines = String::new();
     for (name, change) in modes {
@@ -337,7 +353,13 @@ fn options_change_these_values() {
         change(&mut options);
         let mut player = Player::new("pg18", options);
         player.stream();
-        for line in player.lines.lines().filter(|line| line.contains("\"op\":\"c\"")) {
+        // Options of the rarer types change nothing in the other tables.
+        let rare = [".rare_types\"", ".arrays\"", ".toasted\""];
+        let shown = |line: &str| match name {
+            "unknown" | "hex" => rare.iter().any(|table| line.contains(table)),
+            _ => line.contains("\"op\":\"c\""),
+        };
+        for line in player.lines.lines().filter(|line| shown(line)) {
             let after = line.find("\"after\":").expect("an after-image");
             let end = line.find(",\"source\"").expect("a source block");
             writeln!(lines, "{name} {}", &line[after..end]).expect("a String takes all");
@@ -348,13 +370,23 @@ fn options_change_these_values() {
 
 #[test]
 fn nanoseconds_refuse_what_they_cannot_tell() {
-    // Goal: a timestamp outside 1677 to 2262 is Definite under nanoseconds. Method: 4713 BC.
+    // Goal: a timestamp outside 1677 to 2262 fails to convert under nanoseconds: null by default,
+    // Definite by option. Method: 4713 BC.
     let mut options = options();
     options.time_precision = Some(TimePrecision::Nanoseconds);
-    let mut player = Player::new("pg18", options);
-    player.stream();
+    let play = |options| {
+        let mut player = Player::new("pg18", options);
+        player.stream();
+        player.lines
+    };
     let refused = "column \"ts\" holds a timestamp outside 1677 to 2262, beyond nanoseconds";
-    assert!(player.lines.lines().any(|line| line == refused));
+    let lines = play(options.clone());
+    assert!(!lines.contains(refused));
+    assert!(
+        lines.contains("\"after\":{\"id\":2,") && lines.contains("\"ts\":null,\"ts3\":-1000000,")
+    );
+    options.converting_failure = ConvertingFailure::Fail;
+    assert!(play(options).lines().any(|line| line == refused));
 }
 
 #[test]

@@ -7,17 +7,18 @@
 
 use alloc::string::{String, ToString};
 
-use super::text;
+use super::text::{self, Moment};
 use super::types::TypeEntry;
+use super::values;
 use crate::schema::{ColumnType, DefaultValue};
 
 /// True if Debezium reads defaults of this type at all: of domains, bytea, timetz, name, citext,
 /// addresses and others it does not. `entry`: what the catalogue says of a type that is not built
 /// in.
 pub fn has_default(type_oid: u32, entry: Option<&TypeEntry>) -> bool {
-    const READ: [u32; 20] = [
-        16, 20, 21, 23, 25, 114, 142, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1560, 1562,
-        1700, 2950, 3802,
+    const READ: [u32; 21] = [
+        16, 20, 21, 23, 25, 114, 142, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1560,
+        1562, 1700, 2950, 3802,
     ];
     READ.contains(&type_oid) || entry.is_some_and(|entry| entry.typtype == b'e')
 }
@@ -27,7 +28,13 @@ pub fn has_default(type_oid: u32, entry: Option<&TypeEntry>) -> bool {
 /// The server prints a literal as `'x'::text`, `42`, `'-7'::integer`, `true`, `B'101'::"bit"`. Of
 /// any other expression the first quoted text counts, as in Debezium.
 pub fn default_value(text: &str, ty: &ColumnType) -> Option<DefaultValue> {
-    let character = matches!(ty, ColumnType::Text { .. } | ColumnType::Json { .. });
+    if let ColumnType::Enum { .. } = ty {
+        return label(text).map(DefaultValue::Text);
+    }
+    let character = matches!(
+        ty,
+        ColumnType::Text { .. } | ColumnType::NamedText { .. } | ColumnType::Json { .. }
+    );
     let text = if character { text } else { text.trim() };
     if text == "NULL" || text.starts_with("NULL::") {
         return None;
@@ -51,7 +58,7 @@ pub fn placeholder(ty: &ColumnType) -> String {
         ColumnType::Json { .. } => "{}",
         ColumnType::Uuid => "00000000-0000-0000-0000-000000000000",
         ColumnType::Date => "1970-01-01",
-        ColumnType::Time { .. } => "00:00:00",
+        ColumnType::Time { .. } | ColumnType::Interval => "00:00:00",
         ColumnType::DateTime { .. } => "1970-01-01 00:00:00",
         ColumnType::Timestamp { .. } => "1970-01-01 00:00:00+00",
         ColumnType::Bit { .. } => "0",
@@ -71,6 +78,13 @@ fn is_computed(text: &str) -> bool {
     let name = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"_.".contains(b)).count();
     let call = text.get(name..).and_then(|rest| rest.strip_prefix('('));
     name > 0 && call.is_some_and(|rest| rest.contains(')'))
+}
+
+/// A literal of an enum, `'sad'::mood`: nothing else is its default.
+fn label(text: &str) -> Option<String> {
+    let (literal, _) = text.rsplit_once("::")?;
+    let ok = literal.len() >= 2 && literal.starts_with('\'') && literal.ends_with('\'');
+    if ok { first_literal(literal) } else { None }
 }
 
 /// The first text in quotes, doubled quotes made single.
@@ -111,7 +125,8 @@ fn spelled(value: String, ty: &ColumnType) -> Option<String> {
         ColumnType::Time { .. } => text::time(seg, 0, len).is_some(),
         ColumnType::Bit { .. } => seg.iter().all(|b| matches!(b, b'0' | b'1')),
         ColumnType::Uuid => len == 36,
-        ColumnType::Text { .. } | ColumnType::Json { .. } => true,
+        ColumnType::Interval => matches!(values::interval(seg), Some(Moment::At(_))),
+        ColumnType::Text { .. } | ColumnType::NamedText { .. } | ColumnType::Json { .. } => true,
         _ => false,
     };
     ok.then_some(value)
@@ -139,10 +154,14 @@ fn scaled(value: &str, scale: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Charset;
+    use crate::schema::{Charset, TextName};
 
     const TEXT: ColumnType = ColumnType::Text { length_bytes: 0, charset: Charset::Utf8 };
     const INT: ColumnType = ColumnType::Int { bits: 32, unsigned: false };
+
+    fn mood() -> ColumnType {
+        ColumnType::Enum { bytes: 0, labels: alloc::vec![].into() }
+    }
 
     fn text(value: &str) -> Option<DefaultValue> {
         Some(DefaultValue::Text(value.into()))
@@ -173,7 +192,12 @@ mod tests {
             ("'2020-02-03'::date", ColumnType::Date, text("2020-02-03")),
             ("B'101'::\"bit\"", ColumnType::Bit { bits: 3 }, text("101")),
             ("'{\"a\": 1}'::jsonb", ColumnType::Json { length_bytes: 0 }, text("{\"a\": 1}")),
-            ("'happy'::mood", TEXT, text("happy")),
+            ("'happy'::mood", mood(), text("happy")),
+            ("'it''s::x'::public.\"Mood\"", mood(), text("it's::x")),
+            ("my_mood()", mood(), None),
+            ("('happy'::text)::mood", mood(), None),
+            ("'1 day -02:00:00'::interval", ColumnType::Interval, text("1 day -02:00:00")),
+            ("'<a/>'::xml", ColumnType::NamedText { name: TextName::Xml }, text("<a/>")),
             ("NULL::character varying", TEXT, None),
             ("NULL::integer", INT, None),
             ("'\\x00'::bytea", ColumnType::Bytes { length_bytes: 0, fixed: None }, None),
@@ -225,6 +249,7 @@ mod tests {
             ColumnType::DateTime { digits: 6 },
             ColumnType::Timestamp { digits: 6 },
             ColumnType::Bit { bits: 8 },
+            ColumnType::Interval,
         ];
         for ty in types {
             let value = placeholder(&ty);
@@ -236,7 +261,7 @@ mod tests {
     #[test]
     fn types_whose_defaults_are_read() {
         // Goal: Debezium's list. Method: members and others.
-        let entry = |typtype| TypeEntry { name: "x".into(), typtype, base: 25, base_typmod: -1 };
+        let entry = |typtype| TypeEntry { typtype, base: 25, ..TypeEntry::default() };
         assert!(has_default(23, None) && has_default(1184, None));
         assert!(!has_default(17, None) && !has_default(19, None) && !has_default(1266, None));
         assert!(has_default(16_400, Some(&entry(b'e'))));

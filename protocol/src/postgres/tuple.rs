@@ -46,6 +46,9 @@ pub trait TextVisitor: RowVisitor {
     fn bits_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
     /// UUID text.
     fn uuid_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+    /// A value of a type that the visitor itself reads, with `array`, `hstore` and `values`: arrays,
+    /// intervals, money and others. Offsets in errors count from the start of `seg`.
+    fn special(&mut self, col: usize, seg: &[u8], at: usize, len: usize) -> Result<(), WireError>;
 }
 
 /// Which columns of a tuple hold values.
@@ -76,6 +79,7 @@ enum Kind {
     Json,
     Uuid,
     Bits,
+    Special,
     Unsupported,
 }
 
@@ -124,11 +128,8 @@ fn kind(ty: &ColumnType) -> Kind {
         ColumnType::Json { .. } => Kind::Json,
         ColumnType::Uuid => Kind::Uuid,
         ColumnType::Bit { .. } => Kind::Bits,
-        ColumnType::Year
-        | ColumnType::Enum { .. }
-        | ColumnType::Set { .. }
-        | ColumnType::Unsupported { .. }
-        | ColumnType::Money { .. }
+        ColumnType::Enum { bytes: 0, .. } => Kind::Text,
+        ColumnType::Money { .. }
         | ColumnType::Interval
         | ColumnType::Hstore
         | ColumnType::PgPoint
@@ -136,7 +137,11 @@ fn kind(ty: &ColumnType) -> Kind {
         | ColumnType::PgVector { .. }
         | ColumnType::SparseVector
         | ColumnType::Array { .. }
-        | ColumnType::Unknown { .. } => Kind::Unsupported,
+        | ColumnType::Unknown { .. } => Kind::Special,
+        ColumnType::Year
+        | ColumnType::Enum { .. }
+        | ColumnType::Set { .. }
+        | ColumnType::Unsupported { .. } => Kind::Unsupported,
     }
 }
 
@@ -272,14 +277,17 @@ pub fn walk_data_row<V: TextVisitor>(
     if at == end { Ok(()) } else { invalid(at, "bytes behind a row") }
 }
 
-/// Gives one value in its text form to the visitor: a default, say.
+/// Gives one value in its text form, `seg[at..at + len]`, to the visitor: a default, or an element
+/// of an array.
 pub fn walk_value<V: TextVisitor>(
     ty: &ColumnType,
     col: usize,
-    text: &[u8],
+    seg: &[u8],
+    at: usize,
+    len: usize,
     visitor: &mut V,
 ) -> Result<(), WireError> {
-    value(kind(ty), col, text, 0, text.len(), visitor)
+    value(kind(ty), col, seg, at, len, visitor)
 }
 
 /// Reads and checks the number of columns; gives where the first cell starts.
@@ -343,6 +351,7 @@ fn value<V: TextVisitor>(
         },
         Kind::Json => visitor.json_text(col, seg, at, len),
         Kind::Uuid => visitor.uuid_text(col, seg, at, len),
+        Kind::Special => return visitor.special(col, seg, at, len),
         _ => rarely(rare(kind, seg, at, len)?, col, seg, at, len, visitor),
     }
     Ok(())

@@ -37,6 +37,26 @@ pub(crate) enum FaultKind {
     Nanoseconds,
     /// NaN or infinity where neither decimals nor NULL can tell it.
     NotANumber,
+    /// A value that its type's form cannot tell.
+    Unconvertible(&'static str),
+    /// An unchanged value that is not in the log and has no placeholder.
+    Unchanged,
+    /// A value whose text would be larger than a batch may be.
+    TooLarge,
+}
+
+impl FaultKind {
+    /// A failure that `event_converting_failure_handling_mode` decides about.
+    fn is_conversion(self) -> bool {
+        match self {
+            Self::Duration
+            | Self::Nanoseconds
+            | Self::NotANumber
+            | Self::Unconvertible(_)
+            | Self::Unchanged => true,
+            Self::Label | Self::Json | Self::Decimal | Self::TooLarge => false,
+        }
+    }
 }
 
 impl fmt::Display for FaultKind {
@@ -50,9 +70,17 @@ impl fmt::Display for FaultKind {
             }
             Self::Nanoseconds => "holds a timestamp outside 1677 to 2262, beyond nanoseconds",
             Self::NotANumber => {
-                "cannot be NULL and holds NaN or infinity, which decimal_handling_mode = precise \
-                 cannot tell; use string or double"
+                "holds NaN or infinity, which decimal_handling_mode = precise cannot tell; use \
+                 string or double"
             }
+            Self::Unconvertible(what) => {
+                return write!(f, "holds {what}, which a record cannot tell");
+            }
+            Self::Unchanged => {
+                "holds an unchanged value that is not in the log (TOAST) and that no placeholder \
+                 can stand for; set REPLICA IDENTITY FULL on the table"
+            }
+            Self::TooLarge => "holds a value whose text is larger than a batch may be",
         })
     }
 }
@@ -77,6 +105,8 @@ pub(crate) struct CellWriter<'p, const SNAPSHOT: bool> {
     pub base: usize,
     /// The first fault.
     pub fault: Option<Fault>,
+    /// The first value that was written as null because a record cannot tell it.
+    pub noted: Option<Fault>,
 }
 
 impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
@@ -97,19 +127,24 @@ impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
         self.spans[slot] = start as u64 | (self.out.at() as u64) << 32;
     }
 
-    #[cold]
-    #[inline(never)]
-    fn note(fault: &mut Option<Fault>, col: usize, kind: FaultKind) {
-        fault.get_or_insert(Fault { col, kind });
-    }
-
-    /// Remembers the first fault of a row.
+    /// Of a value that was not written: remembers the first fault of a row, or puts null in the
+    /// value's place where a failure to convert it is tolerated.
     #[inline(always)]
-    pub(super) fn check(&mut self, col: usize, outcome: Result<(), FaultKind>) {
+    pub(super) fn check(
+        &mut self,
+        col: usize,
+        (cell, start): (&'p Cell, usize),
+        outcome: Result<(), FaultKind>,
+    ) {
         if let Err(kind) = outcome {
-            let mut fault = self.fault;
-            Self::note(&mut fault, col, kind);
-            self.fault = fault;
+            let fault = Some(Fault { col, kind });
+            if kind.is_conversion() && cell.tolerant {
+                self.out.rewind(start);
+                cell.null.put(&mut self.out);
+                self.noted = self.noted.or(fault);
+            } else {
+                self.fault = self.fault.or(fault);
+            }
         }
     }
 }
@@ -129,7 +164,7 @@ impl<const SNAPSHOT: bool> CellWriter<'_, SNAPSHOT> {
         self.out.cold(|out| {
             outcome = put_json(out, |sink| changed_to_text(document, changes, sink));
         });
-        self.check(col, outcome);
+        self.check(col, open, outcome);
         self.end(open);
     }
 }
@@ -150,7 +185,10 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
     #[inline(always)]
     fn unchanged(&mut self, col: usize) {
         let open = self.begin(col);
-        open.0.unchanged.as_ref().unwrap_or(&open.0.null).put(&mut self.out);
+        match &open.0.unchanged {
+            Some(placeholder) => placeholder.put(&mut self.out),
+            None => self.check(col, open, Err(FaultKind::Unchanged)),
+        }
         self.end(open);
     }
 
@@ -177,7 +215,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
         } else {
             let mut outcome = Ok(());
             self.out.cold(|out| outcome = put_uint(out, open.0, value));
-            self.check(col, outcome);
+            self.check(col, open, outcome);
         }
         self.end(open);
     }
@@ -217,7 +255,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
         let mut outcome = Ok(());
         let text = seg.get(at..at + len).unwrap_or_default();
         self.out.cold(|out| outcome = put_decimal_text(out, open.0, text));
-        self.check(col, outcome);
+        self.check(col, open, outcome);
         self.end(open);
     }
 
@@ -259,7 +297,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
         } else {
             let mut outcome = Ok(());
             self.out.cold(|out| outcome = put_time(out, open.0, micros));
-            self.check(col, outcome);
+            self.check(col, open, outcome);
         }
         self.end(open);
     }
@@ -273,7 +311,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
             _ => {
                 let mut outcome = Ok(());
                 self.out.cold(|out| outcome = put_datetime(out, open.0, micros));
-                self.check(col, outcome);
+                self.check(col, open, outcome);
             }
         }
         self.end(open);
@@ -300,7 +338,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
         self.out.cold(|out| {
             outcome = put_json(out, |sink| mysql::json::binary_to_text(document, sink));
         });
-        self.check(col, outcome);
+        self.check(col, open, outcome);
         self.end(open);
     }
 
@@ -315,7 +353,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
         self.out.cold(|out| {
             outcome = put_json(out, |sink| mysql::json::normalize_text(document, sink));
         });
-        self.check(col, outcome);
+        self.check(col, open, outcome);
         self.end(open);
     }
 }

@@ -34,12 +34,13 @@ pub(crate) fn render(
         spans: &mut spans,
         base: 0,
         fault: None,
+        noted: None,
     };
     match options.connector {
         Connector::MySql | Connector::MariaDb => mysql(&column.ty, text, &mut w)?,
         Connector::Postgres => super::postgres::default(&column.ty, text, &mut w)?,
     }
-    if w.fault.is_some() {
+    if w.fault.is_some() || w.noted.is_some() {
         return None;
     }
     let (buf, end) = w.out.finish();

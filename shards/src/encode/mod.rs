@@ -8,11 +8,14 @@ mod count;
 mod debezium_json;
 mod defaults;
 mod incomplete;
+mod java_map;
 mod mysql;
 mod number;
 pub mod options;
+mod placeholder;
 mod plan;
 mod postgres;
+mod special;
 mod temporal;
 mod text;
 

@@ -273,7 +273,7 @@ fn rows<const UPDATE: bool, const WHOLE: bool>(
     let (used, mut done) = (batch.used(), batch.used());
     let out = Out::new(batch.take_arena(), used, margin);
     let mut w: CellWriter<'_, false> =
-        CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None };
+        CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None, noted: None };
     let mut emit = Emitter {
         plan: &table.plan,
         source: &source,
@@ -472,7 +472,7 @@ fn snapshot_row(
     let (used, events) = (batch.used(), batch.events.len());
     let out = Out::new(batch.take_arena(), used, margin);
     let mut w: CellWriter<'_, true> =
-        CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None };
+        CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None, noted: None };
     let mut emit = Emitter {
         plan: &table.plan,
         source: &source,

@@ -291,6 +291,31 @@ fn slow_f32(out: &mut Out, x: f32) {
     number.put(out, x.is_sign_negative());
 }
 
+/// The digits of Java's `Double.toString` in plain notation, cut after `decimals` of them, zeros at
+/// the end left out: `BigDecimal.valueOf(x).setScale(…, DOWN).stripTrailingZeros()`. `x` is finite
+/// and below 10^17.
+pub(crate) fn put_plain_f64(out: &mut Out, x: f64, decimals: usize) {
+    let mut buffer = zmij::Buffer::new();
+    let number = Scientific::of(buffer.format_finite(x.abs()));
+    let digit = |place: i32| {
+        let at = usize::try_from(number.exponent + place).ok()?;
+        number.digits.get(..number.len)?.get(at).copied()
+    };
+    out.pad(b"-", usize::from(x < 0.0));
+    let whole = number.exponent.clamp(1, 17);
+    for place in -whole..0 {
+        let known = if number.exponent + place < 0 { None } else { digit(place) };
+        out.byte(known.unwrap_or(b'0'));
+    }
+    let fraction = |place: usize| digit(place as i32).unwrap_or(b'0');
+    let kept =
+        (0..decimals).rev().find(|&place| fraction(place) != b'0').map_or(0, |last| last + 1);
+    if kept > 0 {
+        out.byte(b'.');
+        (0..kept).for_each(|place| out.byte(fraction(place)));
+    }
+}
+
 fn not_finite(out: &mut Out, x: f64) {
     out.exact(match x {
         x if x.is_nan() => b"\"NaN\"",
@@ -424,6 +449,25 @@ mod tests {
             assert_eq!(text(|out| put_f64(out, x)), wanted);
         }
         assert_eq!(text(|out| put_f64(out, f64::NEG_INFINITY)), "\"-Infinity\"");
+    }
+
+    #[test]
+    fn doubles_in_plain_notation_are_cut() {
+        // Goal: BigDecimal's digits of a double. Method: values of Java.
+        for (x, wanted) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (6.78, "6.78"),
+            (-6.78, "-6.78"),
+            (1e-6, "0.000001"),
+            (-0.000_001, "-0.000001"),
+            (59.0, "59"),
+            (10.0, "10"),
+            (1.0 + 0.003_691, "1.003690999"),
+            (0.5, "0.5"),
+        ] {
+            assert_eq!(text(|out| put_plain_f64(out, x, 9)), wanted);
+        }
     }
 
     #[test]

@@ -8,12 +8,17 @@ use std::sync::Arc;
 
 use penstock_protocol::postgres::default::placeholder;
 use penstock_protocol::schema::{
-    Charset, Column, ColumnType, DefaultValue, SourceKind, TableSchema,
+    Charset, Column, ColumnType, DefaultValue, SourceKind, TableSchema, UnknownForm,
 };
 
 use super::defaults;
 use super::number::NUMBER_BYTES_MAX;
-use super::options::{BinaryHandling, Connector, DecimalHandling, EncodeOptions, TimePrecision};
+use super::options::{
+    BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, HstoreHandling,
+    IntervalHandling, TimePrecision,
+};
+use super::placeholder::{Placeholder, unchanged_text};
+use super::special::Special;
 use super::temporal::TEMPORAL_BYTES_MAX;
 use super::text::{Binary, High, Out, escaped, put_binary, put_string};
 
@@ -105,6 +110,8 @@ pub(crate) enum Format {
     Json,
     /// MariaDB: 16 bytes as text.
     Uuid,
+    /// By `special`.
+    Special,
     /// No row with this column can be written.
     Unsupported,
 }
@@ -124,14 +131,16 @@ pub(crate) struct Cell {
     pub wanted: bool,
     /// Bytes of bits; width of BINARY(n).
     pub size: u32,
-    /// May be NULL.
-    pub nullable: bool,
+    /// A value that a record cannot tell becomes what stands for NULL; else it is an error.
+    pub tolerant: bool,
+    /// Form of PostgreSQL's rarer types.
+    pub special: Option<Box<Special>>,
     /// Labels of ENUM and SET, escaped.
     pub labels: Box<[Box<[u8]>]>,
     /// What stands for NULL, for a zero date and for a column without value.
     pub null: Short,
     /// What stands for unchanged TOAST, and in MySQL's row images for a value that the log does not
-    /// hold; none: as a column without value.
+    /// hold; none: nothing can.
     pub unchanged: Option<Short>,
     /// What an insert that leaves the column out has given it (MySQL's MINIMAL and NOBLOB images).
     pub omitted: Short,
@@ -183,7 +192,16 @@ impl Plan {
         let mut cells = Vec::with_capacity(schema.columns.len());
         for (col, column) in schema.columns.iter().enumerate() {
             let mut cell = compile_cell(column, options, slot(col));
-            if column.included {
+            let told = is_told(&column.ty, options);
+            if !told && cell.slot != NO_SLOT && refused.is_none() {
+                refused = Some(format!(
+                    "key column {:?} has type {}, which records leave out; set \
+                     include_unknown_datatypes = true",
+                    column.name,
+                    type_name(&column.ty)
+                ));
+            }
+            if column.included && told {
                 let comma = if first { "" } else { "," };
                 let mut before = format!("{comma}\"").into_bytes();
                 before.extend(escaped(&options.field_name_adjustment.field(&column.name)));
@@ -202,7 +220,7 @@ impl Plan {
                     ));
                 }
             }
-            cell.wanted = column.included;
+            cell.wanted = column.included && told;
             cells.push(cell);
         }
         let key_outside = schema.key.iter().any(|&col| {
@@ -232,6 +250,24 @@ impl Plan {
         }
         let plan = Self::compile(Arc::new(schema), options, self.topic);
         Self { refused: self.refused, ..plan }
+    }
+}
+
+/// False if records leave columns of this type out: Debezium has no form for it.
+fn is_told(ty: &ColumnType, options: &EncodeOptions) -> bool {
+    let ty = if let ColumnType::Array { element, .. } = ty { element } else { ty };
+    match ty {
+        ColumnType::Unknown { form: UnknownForm::Never, .. } => false,
+        ColumnType::Unknown { .. } => options.include_unknown_datatypes,
+        _ => true,
+    }
+}
+
+fn type_name(ty: &ColumnType) -> &str {
+    match ty {
+        ColumnType::Unknown { name, .. } => name,
+        ColumnType::Array { element, .. } => type_name(element),
+        _ => "of no form",
     }
 }
 
@@ -266,6 +302,8 @@ fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
         | ColumnType::Timestamp { digits } => (*digits, 0, None),
         ColumnType::Bytes { fixed, .. } => (0, fixed.unwrap_or(0), None),
         ColumnType::Bit { bits } => (0, u32::from(bits.div_ceil(8)), None),
+        // The log of PostgreSQL holds the label itself.
+        ColumnType::Enum { bytes: 0, .. } => (0, 0, None),
         ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } => (0, 0, Some(labels)),
         _ => (0, 0, None),
     };
@@ -277,7 +315,8 @@ fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
         digits,
         wanted: true,
         size,
-        nullable: column.nullable,
+        tolerant: column.nullable && options.converting_failure != ConvertingFailure::Fail,
+        special: Special::of(&column.ty, options, |ty| element_cell(ty, options)).map(Box::new),
         labels: labels.map(|label| escaped(label).into()).collect(),
         null: Short::new(b"null"),
         unchanged: None,
@@ -286,7 +325,9 @@ fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
     };
     cell.null = Short::new(&null_text(column, &cell, options));
     if options.connector == Connector::Postgres {
-        cell.unchanged = unchanged_text(&column.ty, options).map(|text| Short::new(&text));
+        let placeholder = Placeholder::new(&options.unavailable_value_placeholder);
+        let unchanged = unchanged_text(&column.ty, cell.format, options, &placeholder);
+        cell.unchanged = unchanged.map(|text| Short::new(&text));
         return cell;
     }
     let unavailable = unavailable_text(cell.format, options);
@@ -346,13 +387,30 @@ fn unavailable_text(format: Format, options: &EncodeOptions) -> Vec<u8> {
     buf.get(..end).unwrap_or_default().to_vec()
 }
 
-/// The form of a type's values under these options (ENVELOPE section 4).
-fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
-    let binary = match options.binary {
+/// The cell of an array's elements. None of them is tolerated that cannot be converted: the array
+/// as a whole is not.
+pub(crate) fn element_cell(ty: &ColumnType, options: &EncodeOptions) -> Cell {
+    let column = Column {
+        name: String::new(),
+        ty: ty.clone(),
+        nullable: false,
+        default: None,
+        included: true,
+    };
+    compile_cell(&column, options, NO_SLOT)
+}
+
+/// `binary_handling_mode` as text in JSON.
+pub(crate) fn binary_form(mode: BinaryHandling) -> Binary {
+    match mode {
         BinaryHandling::Bytes | BinaryHandling::Base64 => Binary::Base64,
         BinaryHandling::Base64UrlSafe => Binary::Base64Url,
         BinaryHandling::Hex => Binary::Hex,
-    };
+    }
+}
+
+/// The form of a type's values under these options (ENVELOPE section 4).
+fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
     let mode = options.time_precision.unwrap_or(match options.connector {
         Connector::Postgres => TimePrecision::Adaptive,
         Connector::MySql | Connector::MariaDb => TimePrecision::AdaptiveTimeMicroseconds,
@@ -390,10 +448,13 @@ fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
         },
         ColumnType::Text { charset: Charset::Utf8, .. } => Format::Text(High::Utf8),
         ColumnType::Text { charset: Charset::Latin1, .. } => Format::Text(High::Latin1),
-        ColumnType::NamedText { .. } => Format::Text(High::Utf8),
-        ColumnType::Text { charset: Charset::Other(_), .. }
-        | ColumnType::Unsupported { .. }
-        | ColumnType::Money { .. }
+        ColumnType::NamedText { .. } | ColumnType::Enum { bytes: 0, .. } => {
+            Format::Text(High::Utf8)
+        }
+        ColumnType::Text { charset: Charset::Other(_), .. } | ColumnType::Unsupported { .. } => {
+            Format::Unsupported
+        }
+        ColumnType::Money { .. }
         | ColumnType::Interval
         | ColumnType::Hstore
         | ColumnType::PgPoint
@@ -401,8 +462,8 @@ fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
         | ColumnType::PgVector { .. }
         | ColumnType::SparseVector
         | ColumnType::Array { .. }
-        | ColumnType::Unknown { .. } => Format::Unsupported,
-        ColumnType::Bytes { .. } => Format::Bytes(binary),
+        | ColumnType::Unknown { .. } => Format::Special,
+        ColumnType::Bytes { .. } => Format::Bytes(binary_form(options.binary)),
         ColumnType::Date if mode == TimePrecision::IsoString => Format::IsoDate,
         ColumnType::Date => Format::Days,
         ColumnType::Time { digits } => fixed_mode(match mode {
@@ -441,6 +502,9 @@ fn null_text(column: &Column, cell: &Cell, options: &EncodeOptions) -> Vec<u8> {
 /// The value that stands in a NOT NULL column without value (ENVELOPE section 2).
 fn fallback_text(ty: &ColumnType, format: Format, options: &EncodeOptions) -> Vec<u8> {
     let mysql = options.connector != Connector::Postgres;
+    if format == Format::Special {
+        return special_fallback(ty, options).into_bytes();
+    }
     let text = match (ty, format) {
         (ColumnType::Decimal { scale, .. }, Format::DecimalString) if *scale > 0 => {
             format!("\"0.{}\"", "0".repeat(usize::from(*scale)))
@@ -464,23 +528,29 @@ fn fallback_text(ty: &ColumnType, format: Format, options: &EncodeOptions) -> Ve
     text.into_bytes()
 }
 
-/// What stands for unchanged TOAST in a column of this type (ENVELOPE section 4); none: as a
-/// column without value.
-fn unchanged_text(ty: &ColumnType, options: &EncodeOptions) -> Option<Vec<u8>> {
-    let placeholder = options.unavailable_value_placeholder.as_bytes();
-    let mut out = Out::new(Vec::new(), 0, 64);
-    let mut padded = placeholder.to_vec();
-    padded.resize(placeholder.len() + 64, 0);
-    match (ty, options.binary) {
-        (ColumnType::Text { .. } | ColumnType::Json { .. }, _)
-        | (ColumnType::Bytes { .. }, BinaryHandling::Hex) => {
-            put_string(&mut out, &padded, 0, placeholder.len(), High::Utf8);
+/// The same of PostgreSQL's rarer types.
+fn special_fallback(ty: &ColumnType, options: &EncodeOptions) -> String {
+    const ZERO_POINT: &str =
+        r#"{"x":0.0,"y":0.0,"wkb":"AQEAAAAAAAAAAAAAAAAAAAAAAAAA","srid":null}"#;
+    match (ty, options.decimal) {
+        (ColumnType::Money { .. }, DecimalHandling::Double) => "0.0".into(),
+        (ColumnType::Money { .. }, DecimalHandling::Precise) => "\"AA==\"".into(),
+        (ColumnType::Money { .. }, DecimalHandling::String) => {
+            match usize::from(options.money_fraction_digits) {
+                0 => "\"0\"".into(),
+                digits => format!("\"0.{}\"", "0".repeat(digits)),
+            }
         }
-        (ColumnType::Bytes { .. }, _) => put_binary(&mut out, placeholder, 0, Binary::Base64),
-        _ => return None,
+        (ColumnType::Interval, _) if options.interval == IntervalHandling::Numeric => "0".into(),
+        (ColumnType::Interval, _) => "\"P0Y0M0DT0H0M0S\"".into(),
+        (ColumnType::Hstore, _) if options.hstore == HstoreHandling::Json => "\"{}\"".into(),
+        (ColumnType::Hstore, _) => "{}".into(),
+        (ColumnType::PgPoint, _) => ZERO_POINT.into(),
+        (ColumnType::PgGeometry { .. }, _) => r#"{"wkb":"AQcAAAAAAAAA","srid":null}"#.into(),
+        (ColumnType::SparseVector, _) => r#"{"dimensions":0,"vector":[]}"#.into(),
+        (ColumnType::PgVector { .. } | ColumnType::Array { .. }, _) => "[]".into(),
+        _ => "\"\"".into(),
     }
-    let (buf, end) = out.finish();
-    Some(buf[..end].to_vec())
 }
 
 /// The connector's own word for the source, and which rules hold.

@@ -18,13 +18,14 @@ use penstock_protocol::postgres::tuple::{
 use penstock_protocol::schema::ColumnType;
 use penstock_protocol::value::RowVisitor as _;
 
-use super::cells::{CellWriter, FaultKind, Spans};
+use super::cells::{CellWriter, Fault, FaultKind, Spans};
 use super::debezium_json::{
     Emitter, Instant, Job, RowSource, SourceText, Table, Text, Walk as AnyWalk, fault_error,
     is_skipped, key_changed, marker_text, op_index, put_end, put_transaction, refused, same_text,
 };
 use super::number::{put_f64, put_i64, put_u64};
 use super::plan::{Cell, Format, Plan};
+use super::special::{self, Trouble};
 use super::temporal::{Fraction, put_iso_date, put_iso_stamp, put_iso_time};
 use super::text::{Binary, Out, load, put_binary_from};
 use super::{EncodeError, Encoded, Resume};
@@ -218,7 +219,7 @@ pub(crate) fn encode(
     let margin = 2 * table.plan.margin + 3 * source.room();
     let (used, events) = (batch.used(), batch.events.len());
     let out = Out::new(batch.take_arena(), used, margin);
-    let w = CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None };
+    let w = CellWriter { out, cells: &table.plan.cells, spans, base: 0, fault: None, noted: None };
     let emit = Emitter {
         plan: &table.plan,
         source: &source,
@@ -501,7 +502,7 @@ impl<const SNAPSHOT: bool> TextVisitor for CellWriter<'_, SNAPSHOT> {
         let open = self.begin(col);
         let mut outcome = Ok(());
         self.out.cold(|out| outcome = put_special(out, open.0, special));
-        self.check(col, outcome);
+        self.check(col, open, outcome);
         self.end(open);
     }
 
@@ -539,6 +540,29 @@ impl<const SNAPSHOT: bool> TextVisitor for CellWriter<'_, SNAPSHOT> {
     fn uuid_text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
         self.text(col, seg, at, len);
     }
+
+    #[inline(always)]
+    fn special(&mut self, col: usize, seg: &[u8], at: usize, len: usize) -> Result<(), WireError> {
+        let open = self.begin(col);
+        let (mut outcome, mut noted) = (Ok(()), None);
+        let text = special::Text { seg, at, len };
+        let spans = &mut *self.spans;
+        self.out.cold(|out| {
+            outcome = match &open.0.special {
+                Some(special) => special::put(out, special, text, spans, &mut noted),
+                None => Err(FaultKind::Unconvertible("a type without a form").into()),
+            };
+        });
+        let outcome = match outcome {
+            Ok(()) => Ok(()),
+            Err(Trouble::Fault(kind)) => Err(kind),
+            Err(Trouble::Malformed(error)) => return Err(error),
+        };
+        self.noted = self.noted.or(noted.map(|kind| Fault { col, kind }));
+        self.check(col, open, outcome);
+        self.end(open);
+        Ok(())
+    }
 }
 
 /// Checked digits as they are.
@@ -550,8 +574,7 @@ fn put_number(out: &mut Out, seg: &[u8], at: usize, len: usize) {
     }
 }
 
-/// NaN and infinite numerics. Debezium fails to convert one in precise mode and leaves the field
-/// null, which a column that cannot be NULL has no place for.
+/// NaN and infinite numerics, which precise mode fails to convert.
 fn put_special(out: &mut Out, cell: &Cell, special: DecimalSpecial) -> Result<(), FaultKind> {
     let (double, word) = match special {
         DecimalSpecial::NaN => (f64::NAN, &b"\"NAN\""[..]),
@@ -561,7 +584,6 @@ fn put_special(out: &mut Out, cell: &Cell, special: DecimalSpecial) -> Result<()
     match cell.format {
         Format::DecimalDouble => put_f64(out, double),
         Format::DecimalString => out.exact(word),
-        _ if cell.nullable => cell.null.put(out),
         _ => return Err(FaultKind::NotANumber),
     }
     Ok(())
@@ -600,12 +622,7 @@ fn put_hex(out: &mut Out, cell: &Cell, hex: &[u8]) {
         Format::Bytes(form) => form,
         _ => Binary::Base64,
     };
-    let value = |digit: u8| (digit & 15) + if digit >= b'A' { 9 } else { 0 };
-    let mut pairs = hex.chunks_exact(2);
-    put_binary_from(out, hex.len() / 2, form, || match pairs.next() {
-        Some(&[high, low]) => value(high) << 4 | value(low),
-        _ => 0,
-    });
+    special::put_hex(out, hex, form);
 }
 
 /// A literal of the catalogue, in PostgreSQL's output text, to a cell.
@@ -614,5 +631,5 @@ pub(crate) fn default<V: TextVisitor>(ty: &ColumnType, text: &str, v: &mut V) ->
         v.text(0, text.as_bytes(), 0, text.len());
         return Some(());
     }
-    walk_value(ty, 0, text.as_bytes(), v).ok()
+    walk_value(ty, 0, text.as_bytes(), 0, text.len(), v).ok()
 }

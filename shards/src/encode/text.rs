@@ -106,6 +106,29 @@ impl Out {
         self.at += len;
     }
 
+    /// Puts the binary form of the text from `from` on in the text's place.
+    #[cold]
+    pub fn replace_with_binary(&mut self, from: usize, form: Binary) {
+        let text = self.at;
+        let mut read = from;
+        self.ensure(2 + 2 * (text - from) + 4);
+        self.byte(b'"');
+        while read < text {
+            // Whole threes, so that only the last piece is padded.
+            let mut piece = [0; 48];
+            let len = (text - read).min(piece.len());
+            piece[..len].copy_from_slice(&self.buf[read..read + len]);
+            let start = self.at;
+            put_binary(self, &piece[..len], 0, form);
+            self.buf.copy_within(start + 1..self.at - 1, start);
+            self.at -= 2;
+            read += len;
+        }
+        self.byte(b'"');
+        self.buf.copy_within(text..self.at, from);
+        self.at -= text - from;
+    }
+
     /// Runs code that is not inlined without giving it the cursor's own address: the cursor moves
     /// out and back by value. Otherwise every later write would wait for a store (+15 %).
     #[inline(always)]

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use penstock_protocol::postgres::replication::parse_lsn;
-use penstock_protocol::postgres::types::TypeEntry;
-use penstock_protocol::schema::TableName;
+use penstock_protocol::postgres::types::{MONEY_OID, TypeEntry, column_type, is_built_in};
+use penstock_protocol::schema::{ColumnType, TableName};
 
 use super::connection::{Connection, Row};
 use super::sql::literal;
@@ -342,13 +342,14 @@ fn index_fact(row: &Row) -> Option<(u32, IndexFact)> {
     Some((row.number(0)?, index))
 }
 
-/// Types that are not built in, by oid; kept for the life of a session: a domain never changes its
-/// base and an enum never becomes something else.
+/// Types that are not built in, by oid, and what else decides how types are read. Kept for the life
+/// of a session: a domain never changes its base and an enum never becomes something else.
 #[derive(Clone, Debug, Default)]
-pub struct Types(BTreeMap<u32, TypeEntry>);
+pub struct Types {
+    entries: BTreeMap<u32, TypeEntry>,
+    money_digits: Option<u8>,
+}
 
-/// First oid that the server does not fix (`FirstGenbkiObjectId`, `access/transam.h`).
-const OID_NOT_FIXED_MIN: u32 = 10_000;
 /// Domains over domains that are followed.
 const DOMAIN_DEPTH_MAX: usize = 64;
 
@@ -361,22 +362,28 @@ impl Types {
     ) -> Result<()> {
         let mut wanted: Vec<u32> = wanted.collect();
         for _ in 0..DOMAIN_DEPTH_MAX {
-            wanted.retain(|oid| *oid >= OID_NOT_FIXED_MIN && !self.0.contains_key(oid));
+            if wanted.contains(&MONEY_OID) && self.money_digits.is_none() {
+                self.money_digits = Some(money_digits(catalogue).await?);
+            }
+            wanted.retain(|oid| *oid != 0 && !is_built_in(*oid) && !self.entries.contains_key(oid));
             wanted.sort_unstable();
             wanted.dedup();
             if wanted.is_empty() {
                 break;
             }
             let sql = format!(
-                "SELECT oid, typname, typtype, typbasetype, typtypmod \
-                 FROM pg_catalog.pg_type WHERE oid IN ({})",
+                "SELECT t.oid, t.typname, t.typtype, t.typbasetype, t.typtypmod, \
+                 CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END, t.typdelim, \
+                 (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder) \
+                     FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) \
+                 FROM pg_catalog.pg_type t WHERE t.oid IN ({})",
                 oid_list(&wanted)
             );
             wanted.clear();
             for row in catalogue.query("reading the types", &sql).await? {
                 let (oid, entry) = type_entry(&row).ok_or_else(|| unexpected("type"))?;
-                wanted.push(entry.base);
-                self.0.insert(oid, entry);
+                wanted.extend([entry.base, entry.element]);
+                self.entries.insert(oid, entry);
             }
         }
         Ok(())
@@ -384,16 +391,38 @@ impl Types {
 
     /// A type that is not built in.
     pub fn get(&self, oid: u32) -> Option<&TypeEntry> {
-        self.0.get(&oid)
+        self.entries.get(&oid)
+    }
+
+    /// The type of a column.
+    pub fn column(&self, oid: u32, typmod: i32) -> ColumnType {
+        let ty = column_type(oid, typmod, |oid| self.get(oid));
+        match (ty, self.money_digits) {
+            (ColumnType::Money { .. }, Some(digits)) => ColumnType::Money { digits },
+            (ty, _) => ty,
+        }
     }
 }
 
+/// Fractional digits of money: those of the server's `lc_monetary`, which this session has not
+/// touched, nor has any other of ours.
+async fn money_digits(catalogue: &mut Connection) -> Result<u8> {
+    let sql = "SELECT pg_catalog.scale('1'::pg_catalog.money::pg_catalog.numeric)";
+    let rows = catalogue.query("reading the digits of money", sql).await?;
+    let digits = rows.first().and_then(|row| row.number(0));
+    digits.ok_or_else(|| unexpected("number of digits of money"))
+}
+
 fn type_entry(row: &Row) -> Option<(u32, TypeEntry)> {
+    let labels = row.get(7).map(serde_json::from_str).transpose().ok()?;
     let entry = TypeEntry {
         name: row.text(1).to_owned(),
         typtype: row.text(2).bytes().next()?,
         base: row.number(3)?,
         base_typmod: row.number(4)?,
+        element: row.number(5)?,
+        delimiter: row.text(6).bytes().next()?,
+        labels: labels.unwrap_or_default(),
     };
     Some((row.number(0)?, entry))
 }

@@ -9,7 +9,6 @@
 use penstock_protocol::frame::TableId;
 use penstock_protocol::postgres::default::{default_value, has_default};
 use penstock_protocol::postgres::pgoutput::Relation;
-use penstock_protocol::postgres::types::column_type;
 use penstock_protocol::schema::{Column, TableName, TableSchema};
 
 use super::catalogue::{Facts, Types};
@@ -95,7 +94,7 @@ pub fn assemble(
         .map(|fact| place(&fact?.name))
         .collect();
     let column = |column: &LogColumn| {
-        let ty = column_type(column.type_oid, column.typmod, |oid| types.get(oid));
+        let ty = types.column(column.type_oid, column.typmod);
         let known = fact(&column.name);
         let default = known
             .filter(|fact| fact.generated.is_none())

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Captures what a PostgreSQL server sends for tables.sql and changes.sql.
 
-    capture.py SOCKET_FOLDER PORT > pgNN.capture
+    capture.py SOCKET_FOLDER PORT [-extensions] > pgNN.capture
 
-Lines: `T oid name typtype base base_typmod` (types that are not built in), `C schema table column
+With `-extensions`: of tables-extensions.sql and changes-extensions.sql (PostGIS, pgvector).
+
+Lines: `T oid name typtype base base_typmod element delimiter labels` (types of columns and what they
+are made of; element of an array, else 0; labels of an enum as a JSON list), `C schema table column
 not-null default` (columns; the default is a JSON string or null), `K schema table column…` (primary
 keys), `L lsn hex` (a message of pgoutput, protocol 1), `S schema table hex` (a DataRow body of a
 snapshot query, its columns in the order of the log, taken after all changes but the last three).
@@ -14,7 +17,7 @@ import socket
 import struct
 import sys
 
-folder, port = sys.argv[1], sys.argv[2]
+folder, port, suffix = sys.argv[1], sys.argv[2], (sys.argv + [""])[3]
 here = pathlib.Path(__file__).parent
 
 
@@ -77,18 +80,23 @@ admin = Server("postgres")
 admin.query("DROP DATABASE IF EXISTS golden WITH (FORCE)")
 admin.query("CREATE DATABASE golden ENCODING 'UTF8' TEMPLATE template0")
 server = Server("golden")
-for statement in paragraphs("tables.sql"):
+for statement in paragraphs(f"tables{suffix}.sql"):
     server.query(statement)
 server.query("SELECT pg_create_logical_replication_slot('golden', 'pgoutput')")
-changes = paragraphs("changes.sql")
+changes = paragraphs(f"changes{suffix}.sql")
 for statement in changes[:-3]:
     server.query(statement)
 
 catalogue = "pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid"
 tables = [row[0] for row in server.cells("SELECT tablename FROM pg_publication_tables ORDER BY 1")]
-for row in server.cells(
-    "SELECT oid, typname, typtype, typbasetype, typtypmod FROM pg_type WHERE oid >= 16384 AND typtype IN ('b', 'd', 'e') AND typcategory <> 'A' ORDER BY oid"
-):
+used = """WITH RECURSIVE used (oid) AS (
+    SELECT atttypid FROM pg_attribute JOIN pg_publication_tables p ON attrelid = format('%I.%I', schemaname, tablename)::regclass
+        WHERE attnum > 0 AND NOT attisdropped
+    UNION SELECT part FROM used JOIN pg_type t ON t.oid = used.oid, unnest(ARRAY[typelem, typbasetype]) part WHERE part <> 0)
+  SELECT t.oid, typname, typtype, typbasetype, typtypmod, CASE WHEN typcategory = 'A' THEN typelem ELSE 0 END, typdelim,
+    coalesce((SELECT json_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid), '[]')
+  FROM pg_type t JOIN used ON used.oid = t.oid ORDER BY t.oid"""
+for row in server.cells(used):
     print("T", *row)
 for table in tables:
     columns = server.cells(
@@ -103,7 +111,7 @@ for table in tables:
         f" WHERE relname = '{table}' AND attnum = ANY (indkey) ORDER BY array_position(indkey::int[], attnum::int)"
     )
     print("K", "public", table, *(column for (column,) in key))
-    order = " ORDER BY 1" if table in ("all_types", "keyed") else ""
+    order = " ORDER BY 1" if table in ("all_types", "keyed", "rare_types", "arrays", "toasted") else ""
     for body in server.query(f"SELECT * FROM ONLY {table}{order}"):
         print("S", "public", table, body.hex())
 for statement in changes[-3:]:

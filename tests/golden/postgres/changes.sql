@@ -60,6 +60,60 @@ UPDATE by_index SET id = 11 WHERE id = 1
 
 DELETE FROM by_index WHERE code = 'two'
 
+INSERT INTO rare_types (id, iv, mood) VALUES (1, NULL, NULL)
+
+INSERT INTO rare_types VALUES (
+  2, 'x', '$1,234.11', '1 year 2 mons 3 days 04:05:06.78', 'z=>c, "é"=>b, key1=>val1, key2=>NULL, key10=>"a\"\\"', 'Top.Science.Astronomy', '978-0-393-04002-9', '978-0-393-04002-9',
+  'fat cats ate rats', 'fat & (rat | cat)', '[1,5)', '[1,5]', '(1.5,2.50]', '[2019-03-31 15:30:00, infinity)', '[2017-06-05 11:29:12.549426+00,)', '[2019-03-31, 2019-04-30)',
+  '[1.5,2.5]', '{[1,3), [5,7)}', '08:00:2b:01:02:03:04:05', '1', '10101', '(1,1)', '(1,1),(0,0)', '[(0,0),(1,0.5)]', '[(0,0),(1,1)]', '((0,0),(0,1),(1,0))', '{1,-1,0}', '<(10,20),10>',
+  '0/16B3748', 'pg_class', '4294967295', '10:20:10,14,15', '$.a[*] ? (@.x > 1)', '(1,2)', '(1,"q""")', 12.5, 12345, 0.000012345, '1 2 3', 'sad')
+
+INSERT INTO rare_types VALUES (
+  3, '', '-$92,233,720,368,547,758.08', '-1 years -2 mons +3 days -04:05:06.000001', '', '', '0-306-40615-2', NULL,
+  '', NULL, 'empty', '(,)', 'empty', '(,)', '(,"2020-01-01 12:00:00+05:30"]', 'empty', NULL, '{}', 'ff:ff:ff:ff:ff:ff:ff:ff', '', '', '(-Infinity,NaN)', NULL, NULL, '((0,0),(1e-30,1e+30))', NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, '(,)', -0.01, -500, -0.000099999, '', 'happy'),
+  (4, E'\x7f', '$0.05', '00:00:01.003691', E'a=>"\t", "\\"\\""=>"", "NULL"=>NULL', NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '0', '00001', '(0,0)', NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL),
+  (5, NULL, '$0.00', '178000000 years', NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 99900, NULL, NULL, NULL),
+  (6, NULL, '$0.01', '-1 days +02:03:04', NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)
+
+INSERT INTO arrays (id) VALUES (1)
+
+INSERT INTO arrays VALUES (
+  2, '{t,f,NULL}', '{-32768,NULL}', '{1,NULL,-2147483648}', '{9223372036854775807}', '{4294967295,0}', '{1.5,NaN,-Infinity}', '{1e-5,0.1,1e30}', '{1.10,100,NULL}', '{1.1,-0.01}',
+  '{one,"t\"w\\o",NULL,"NULL","",é}', '{vc,"a,b"}', '{ab,abc}', '{x,y}', '{"\\x00ff","\\x",NULL}', '{2016-11-04,infinity,NULL,"0044-03-15 BC"}', '{00:01:02,24:00:00,12:34:56.789012}', '{12:34:56.789}', '{12:34:56.5+02,NULL}', '{"2020-04-01 00:01:02","-infinity"}',
+  '{"2020-04-01 13:51:02+02",infinity}', '{"2020-04-01 13:51:02.1+02"}', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11,NULL}', '{"{\"bar\": \"b\\\\az\"}",1}', '{"{\"a\": [1, 2.50]}",null}', '{192.168.2.0/12,::1}', '{192.168.100.128/25}', '{08:00:2b:01:02:03}', '{08:00:2b:01:02:03:04:05}',
+  '{"[1,6)",empty}', '{"[5000,9000)"}', '{"[5.3,6.3)"}', '{"[2019-03-31 15:30:00,infinity)"}', '{"[2017-06-05 11:29:12.549426+00,)"}', '{"[2019-03-31,2019-04-30)"}', '{sad,"it''s \"ok\""}', '{Four,NULL}', ARRAY['k=>v, n=>NULL, "q\"\\"=>"x\""'::hstore, NULL],
+  '{Ship.Frigate,Ship.Destroyer}', '{978-0-393-04002-9}', '{"''a'':1 ''b''"}', '{$1.00}', '{nm}', '{1 day}', '{101}', '{<a/>}', '{"(1,1)"}', '{101}',
+  '{(1,1),(0,0);(2,2),(1,1)}', '{"[(0,0),(1,1)]"}', '{0/1,NULL}', '{1.5}', '{1.5,NULL}', '{"(1,x)"}')
+
+INSERT INTO arrays (id, b, i4, t, n, n2, m, lt, hs, bx) VALUES
+  (3, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'),
+  (4, '{{t},{f}}', '{{1,2},{3,4}}', '{{a},{"}"}}', '{{1}}', '[0:1]={1,2}', NULL, '{{a}}', NULL, NULL),
+  (5, NULL, '[5:6]={5,6}', NULL, '{NaN}', '{1,NaN}', '{sad,NULL}', '{a,NULL}', '{NULL}', NULL)
+
+INSERT INTO fallbacks VALUES (1, '$2.50', '1 day', 'a=>b', 'a.b', '(1,2)', '{1}', '[1,2)')
+
+DELETE FROM fallbacks
+
+INSERT INTO toasted SELECT 1, 1, repeat('t', 200), ('<a>' || repeat('x', 200) || '</a>')::xml, to_json(repeat('j', 200)), to_jsonb(repeat('b', 200)),
+  convert_to(repeat('y', 200), 'UTF8'), hstore('k', repeat('h', 200)), repeat('7', 300)::numeric, ARRAY[repeat('t', 200)], ARRAY[repeat('v', 200)]::varchar[], ARRAY['c']::char(200)[],
+  ARRAY[to_json(repeat('j', 200))], ARRAY[to_jsonb(repeat('b', 200))], ARRAY[convert_to(repeat('y', 200), 'UTF8')], (SELECT array_agg(i) FROM generate_series(1, 50) i),
+  (SELECT array_agg('2020-01-01'::date + i) FROM generate_series(1, 50) i), (SELECT array_agg(i::int8) FROM generate_series(1, 30) i),
+  (SELECT array_agg('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid) FROM generate_series(1, 15)), (SELECT array_agg(i::float8) FROM generate_series(1, 30) i),
+  repeat('w ', 1)::tsvector || to_tsvector('simple', repeat('v', 250)), (repeat('l.', 100) || 'z')::ltree, repeat('10', 900)::varbit, ('(' || repeat('(0,0),', 20) || '(1,1))')::path
+
+UPDATE toasted SET n = 2
+
+INSERT INTO toasted_whole SELECT 1, 1, repeat('t', 700), hstore('k', repeat('h', 700)), (SELECT array_agg(i::float8) FROM generate_series(1, 100) i), repeat('7', 2000)::numeric, convert_to(repeat('y', 700), 'UTF8')
+
+UPDATE toasted_whole SET n = 2
+
 INSERT INTO no_key VALUES (1, 'x'), (NULL, NULL)
 
 INSERT INTO two_keys VALUES ('k"', 1, 1)
