@@ -36,6 +36,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
                 "include_query",
                 "bigint_unsigned_handling_mode",
                 "include_schema_changes",
+                "enable_time_adjuster",
             ],
             "it is for sources of kind \"mysql\" and \"mariadb\"",
         )?,
@@ -375,6 +376,9 @@ fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<Enc
     let mut options = EncodeOptions::new(name, connector);
     if let Some(value) = section.take("time_precision_mode") {
         options.time_precision = Some(time_precision(&value, kind)?);
+    }
+    if let Some(value) = section.take("enable_time_adjuster") {
+        options.time_adjuster = value.boolean()?;
     }
     if let Some(value) = section.take("decimal_handling_mode") {
         options.decimal = value.choice(&[

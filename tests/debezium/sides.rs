@@ -240,8 +240,9 @@ impl Product {
             topics
         };
         let log = self.log();
-        let stopped = log.lines().filter(|l| l.contains("this table stops here"));
-        (runs.iter().map(read).collect(), stopped.map(str::to_owned).collect())
+        let why = |line: &str| Some(line.split_once("goes on ")?.1.to_owned());
+        let stopped = log.lines().filter_map(why).map(|why| without_position(&why));
+        (runs.iter().map(read).collect(), stopped.collect())
     }
 
     /// Names and texts of a run's files.
@@ -257,6 +258,11 @@ impl Product {
         };
         paths.into_iter().map(text).collect()
     }
+}
+
+/// `table=… position=… reason=…` without the position, which differs by pipeline.
+fn without_position(why: &str) -> String {
+    why.split(' ').filter(|word| !word.starts_with("position=")).collect::<Vec<_>>().join(" ")
 }
 
 fn toml(server: &Server, run: &Run, dir: &Path) -> String {

@@ -212,8 +212,8 @@ fn schema_changes() {
         line(mysql(), &Annex::SchemaChange(change.into()), &binlog(None), None),
         "shop {\"databaseName\":\"db\"} {\"source\":{\"version\":\"VERSION\",\
          \"connector\":\"mysql\",\"name\":\"shop\",\"ts_ms\":1795561498013,\"snapshot\":\"false\",\
-         \"db\":\"db\",\"sequence\":null,\"ts_us\":1795561498013651,\
-         \"ts_ns\":1795561498013651000,\"table\":\"t\",\"server_id\":6001,\
+         \"db\":\"db\",\"sequence\":null,\"ts_us\":1795561498013000,\
+         \"ts_ns\":1795561498013000000,\"table\":\"t\",\"server_id\":6001,\
          \"gtid\":\"cdc6ae44-e858-11f1-a954-02fc00000001:23\",\"file\":\"binlog.000002\",\
          \"pos\":219,\"row\":0,\"thread\":null,\"query\":null},\"ts_ms\":1795555555123,\
          \"databaseName\":\"db\",\"schemaName\":null,\

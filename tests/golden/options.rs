@@ -239,7 +239,7 @@ fn truncate_and_the_parts_of_a_source_block() {
         encode(b"", &inputs, SourceKind::MySql, wanted).expect("a truncation"),
         ["{\"topic\":\"shop.d_b.t_\",\"key\":null,\"value\":{\"before\":null,\"after\":null,\
           \"source\":{\"version\":\"VERSION\",\"connector\":\"mysql\",\"name\":\"shop\",\"ts_ms\":0,\
-          \"snapshot\":\"false\",\"db\":\"d b\",\"sequence\":null,\"ts_us\":999,\"ts_ns\":999000,\
+          \"snapshot\":\"false\",\"db\":\"d b\",\"sequence\":null,\"ts_us\":0,\"ts_ns\":0,\
           \"table\":\"tä\",\"server_id\":1,\"gtid\":null,\"file\":\"mysql-bin.000009\",\
           \"pos\":4294967300,\"row\":0,\"thread\":null,\"query\":\"update \\\"x\\\"\"},\
           \"transaction\":null,\"op\":\"t\",\"ts_ms\":1795555555123,\"ts_us\":1795555555123456,\

@@ -6,7 +6,7 @@
 
 use penstock_protocol::frame::SnapshotMarker;
 
-use super::debezium_json::{SOURCE_VERSION, marker_text};
+use super::debezium_json::{SOURCE_VERSION, marker_text, of_statement};
 use super::options::{BinaryHandling, Connector, EncodeOptions};
 use super::text::{Binary, Out, escaped, put_binary};
 use crate::annex::{
@@ -222,14 +222,15 @@ fn source(options: &EncodeOptions, txn: &TxnHead, place: &Place) -> Vec<u8> {
         Connector::MariaDb => "mariadb",
         Connector::Postgres => "postgresql",
     };
-    let marker = String::from_utf8_lossy(marker_text(place.marker));
+    let marker = marker_text(place.marker, options);
+    let txn = &of_statement(txn);
     let us = txn.commit_us;
     let mut fields = vec![
         ("version", string(SOURCE_VERSION)),
         ("connector", string(connector)),
         ("name", string(&options.name)),
         ("ts_ms", number(us.div_euclid(1000))),
-        ("snapshot", string(&marker)),
+        ("snapshot", marker.to_vec()),
         ("db", string(place.db)),
         ("sequence", sequence(txn, place)),
         ("ts_us", number(us)),

@@ -16,7 +16,9 @@ use super::number::{
     put_f64, put_i64, put_text_base64, put_u64,
 };
 use super::plan::{Cell, Format};
-use super::temporal::{Fraction, put_iso_date, put_iso_stamp, put_iso_time, within_a_day};
+use super::temporal::{
+    DAY_US, Fraction, adjusted, put_iso_date, put_iso_stamp, put_iso_time, within_a_day,
+};
 use super::text::{ARENA_BYTES_MAX, Binary, High, Out, put_binary, put_escaped, put_string};
 
 /// Spans of the key's texts, `start | end << 32`: slots of the first image, then of the second.
@@ -281,10 +283,11 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
     #[inline(always)]
     fn date(&mut self, col: usize, days: i32) {
         let open = self.begin(col);
+        let days = years_adjusted(open.0, i64::from(days), 1);
         if open.0.format == Format::Days {
-            put_i64(&mut self.out, i64::from(days));
+            put_i64(&mut self.out, days);
         } else {
-            self.out.cold(|out| put_iso_date(out, i64::from(days)));
+            self.out.cold(|out| put_iso_date(out, days));
         }
         self.end(open);
     }
@@ -305,6 +308,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
     #[inline(always)]
     fn datetime(&mut self, col: usize, micros: i64) {
         let open = self.begin(col);
+        let micros = years_adjusted(open.0, micros, DAY_US);
         match open.0.format {
             Format::Micros => put_i64(&mut self.out, micros),
             Format::Millis => put_i64(&mut self.out, micros.div_euclid(1000)),
@@ -533,4 +537,10 @@ fn put_json<E>(
     let full = sink.full;
     out.byte(b'"');
     if full || outcome.is_err() { Err(FaultKind::Json) } else { Ok(()) }
+}
+
+/// `enable_time_adjuster`, in the unit of which a day has `day`.
+#[inline(always)]
+fn years_adjusted(cell: &Cell, value: i64, day: i64) -> i64 {
+    if cell.adjusts_years { adjusted(value, day) } else { value }
 }

@@ -22,7 +22,7 @@ use super::text::{Out, escaped};
 use super::{EncodeError, Encoded, Resume, RowEncoder, annex, mysql, postgres};
 use crate::annex::{ANNEX_KINDS, Annex, Order};
 use crate::batch::{Batch, EventRef, KeyChange, Op, Span};
-use crate::hop::{Frame, TxnHead};
+use crate::hop::{Frame, TxnHead, TxnOrigin};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::segment::Segment;
 use crate::seq::Seq;
@@ -315,7 +315,7 @@ impl Block {
 pub(crate) struct SourceText {
     /// `,"source":{"version":…,"connector":…,"name":…,"ts_ms":`
     pub start: Vec<u8>,
-    /// `","db":…,"sequence":`, after the snapshot marker.
+    /// `,"db":…,"sequence":`, after the snapshot marker.
     pub db: Vec<u8>,
     /// MySQL `,"table":…,"server_id":`; PostgreSQL `,"schema":…,"table":…,"txId":`.
     pub table: Vec<u8>,
@@ -344,7 +344,7 @@ impl SourceText {
         start.extend(b"\",\"name\":\"");
         start.extend(escaped(&options.name));
         start.extend(b"\",\"ts_ms\":");
-        let mut db = b"\",\"db\":\"".to_vec();
+        let mut db = b",\"db\":\"".to_vec();
         db.extend(escaped(&schema.name.database));
         db.extend(b"\",\"sequence\":");
         let mut table = Vec::new();
@@ -379,16 +379,18 @@ impl SourceText {
     }
 }
 
-/// `source.snapshot`.
-pub(crate) fn marker_text(marker: SnapshotMarker) -> &'static [u8] {
+/// `source.snapshot`, with its quotes. "false" is the field's default: of the log it is null, which
+/// `replace_null_with_default` = false shows.
+pub(crate) fn marker_text(marker: SnapshotMarker, options: &EncodeOptions) -> &'static [u8] {
     match marker {
-        SnapshotMarker::Streaming => b"false",
-        SnapshotMarker::True => b"true",
-        SnapshotMarker::First => b"first",
-        SnapshotMarker::FirstInTable => b"first_in_data_collection",
-        SnapshotMarker::LastInTable => b"last_in_data_collection",
-        SnapshotMarker::Last => b"last",
-        SnapshotMarker::Incremental => b"incremental",
+        SnapshotMarker::Streaming if !options.replace_null_with_default => b"null",
+        SnapshotMarker::Streaming => b"\"false\"",
+        SnapshotMarker::True => b"\"true\"",
+        SnapshotMarker::First => b"\"first\"",
+        SnapshotMarker::FirstInTable => b"\"first_in_data_collection\"",
+        SnapshotMarker::LastInTable => b"\"last_in_data_collection\"",
+        SnapshotMarker::Last => b"\"last\"",
+        SnapshotMarker::Incremental => b"\"incremental\"",
     }
 }
 
@@ -641,6 +643,17 @@ pub(crate) fn key_changed(out: &Out, plan: &Plan, spans: &Spans) -> bool {
     (0..plan.key.parts.len()).any(|slot| text(slot) != text(64 | slot))
 }
 
+/// The transaction as the source block of a statement tells it (TRUNCATE, a schema change): in
+/// Debezium for MySQL without thread, its time in whole milliseconds.
+pub(crate) fn of_statement(txn: &TxnHead) -> TxnHead {
+    let mut txn = txn.clone();
+    if let TxnOrigin::Binlog { thread, .. } = &mut txn.origin {
+        *thread = None;
+        txn.commit_us = txn.commit_us.div_euclid(1000) * 1000;
+    }
+    txn
+}
+
 /// TRUNCATE: one event without key (ENVELOPE section 1).
 #[cold]
 fn truncate(table: &mut Table, job: &Job, order: Option<Order>, batch: &mut Batch) {
@@ -649,6 +662,8 @@ fn truncate(table: &mut Table, job: &Job, order: Option<Order>, batch: &mut Batc
     if is_skipped(job.options, Op::Truncate) {
         return;
     }
+    let txn = of_statement(job.txn);
+    let job = &Job { txn: &txn, ..*job };
     let mut value = Block::default();
     let mut draw = |source: &dyn Fn(&mut Out), room: usize| {
         value.draw(0, room + 64, |out| {

@@ -22,7 +22,8 @@ pub(crate) fn render(
     text: &str,
     options: &EncodeOptions,
 ) -> Option<Vec<u8>> {
-    if cell.format == Format::Unsupported {
+    // Debezium's schema holds no default of a decimal that brings its own scale.
+    if matches!(cell.format, Format::Unsupported | Format::DecimalVariable) {
         return None;
     }
     let mut cell = cell.clone();
@@ -37,7 +38,10 @@ pub(crate) fn render(
         noted: None,
     };
     match options.connector {
-        Connector::MySql | Connector::MariaDb => mysql(&column.ty, text, &mut w)?,
+        Connector::MySql | Connector::MariaDb => {
+            let text = saturated(&column.ty, text, options);
+            mysql(&column.ty, text, &mut w)?;
+        }
         Connector::Postgres => super::postgres::default(&column.ty, text, &mut w)?,
     }
     if w.fault.is_some() || w.noted.is_some() {
@@ -45,6 +49,16 @@ pub(crate) fn render(
     }
     let (buf, end) = w.out.finish();
     Some(buf[..end].to_vec())
+}
+
+/// A default beyond what a BIGINT UNSIGNED is emitted in stops at its end (a value wraps).
+fn saturated<'t>(ty: &ColumnType, text: &'t str, options: &EncodeOptions) -> &'t str {
+    let wraps = matches!(ty, ColumnType::Int { bits: 64, unsigned: true });
+    let beyond = || text.parse::<u64>().is_ok_and(|n| i64::try_from(n).is_err());
+    match wraps && !options.bigint_unsigned_precise && beyond() {
+        true => "9223372036854775807",
+        false => text,
+    }
 }
 
 /// A MySQL literal to a cell.

@@ -157,8 +157,8 @@ fn draw_head(text: &mut SourceText, job: &Job, file: &str) {
     head.draw(0, bytes + 512, |out| {
         out.exact(start);
         instant.put_ms(out);
-        out.exact(b",\"snapshot\":\"");
-        out.exact(marker_text(job.frame.head.marker));
+        out.exact(b",\"snapshot\":");
+        out.exact(marker_text(job.frame.head.marker, job.options));
         out.exact(db);
         out.exact(b"null");
         instant.put_us_ns(out);

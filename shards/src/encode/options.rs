@@ -17,6 +17,9 @@ pub struct EncodeOptions {
     /// `time_precision_mode`; `None`: the connector's default (adaptive on PostgreSQL,
     /// adaptive_time_microseconds on MySQL and MariaDB).
     pub time_precision: Option<TimePrecision>,
+    /// `enable_time_adjuster` (MySQL, MariaDB): the years 1 to 69 of dates and datetimes are those of
+    /// 2001 to 2069, 70 to 99 those of 1970 to 1999.
+    pub time_adjuster: bool,
     /// `decimal_handling_mode`.
     pub decimal: DecimalHandling,
     /// `binary_handling_mode`.
@@ -195,6 +198,7 @@ impl EncodeOptions {
             topic_heartbeat_name: None,
             topic_transaction: "transaction".into(),
             time_precision: None,
+            time_adjuster: true,
             decimal: DecimalHandling::default(),
             binary: BinaryHandling::default(),
             bigint_unsigned_precise: false,

@@ -127,6 +127,8 @@ pub(crate) struct Cell {
     pub slot: u8,
     /// Fractional digits of a time.
     pub digits: u8,
+    /// `enable_time_adjuster`, and a type that it is for.
+    pub adjusts_years: bool,
     /// Written at all (in the value, or for the key); else the walker steps over it.
     pub wanted: bool,
     /// Bytes of bits; width of BINARY(n).
@@ -313,6 +315,9 @@ fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
         format: format_of(&column.ty, options),
         slot,
         digits,
+        adjusts_years: options.time_adjuster
+            && options.connector != Connector::Postgres
+            && matches!(column.ty, ColumnType::Date | ColumnType::DateTime { .. }),
         wanted: true,
         size,
         tolerant: column.nullable && options.converting_failure != ConvertingFailure::Fail,

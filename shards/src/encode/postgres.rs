@@ -141,8 +141,8 @@ fn draw_head(text: &mut SourceText, job: &Job) {
     head.draw(0, room, |out| {
         out.exact(start);
         instant.put_ms(out);
-        out.exact(b",\"snapshot\":\"");
-        out.exact(marker_text(job.frame.head.marker));
+        out.exact(b",\"snapshot\":");
+        out.exact(marker_text(job.frame.head.marker, job.options));
         out.exact(db);
         out.exact(b"\"[");
         if last_commit_lsn == 0 {

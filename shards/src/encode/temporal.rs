@@ -10,7 +10,7 @@ use super::text::Out;
 pub(crate) const TEMPORAL_BYTES_MAX: usize = 64;
 
 const SECOND_US: i64 = 1_000_000;
-const DAY_US: i64 = 86_400 * SECOND_US;
+pub(crate) const DAY_US: i64 = 86_400 * SECOND_US;
 
 /// A civil date of the proleptic Gregorian calendar (year 0 = 1 BC).
 pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
@@ -78,6 +78,25 @@ fn put_hms(out: &mut Out, micros: i64, fraction: Fraction) {
     if digits > 0 {
         out.byte(b'.');
         fixed_digits(out, value, digits);
+    }
+}
+
+/// 0001-01-01, 0070-01-01 and 0100-01-01, in days since 1970-01-01.
+const YEAR_1: i64 = -719_162;
+const YEAR_70: i64 = -693_960;
+const YEAR_100: i64 = -683_003;
+
+/// MySQL's rule for years of two digits, as Debezium applies it to the years 1 to 99 of stored dates:
+/// those below 70 are of this century, the others of the last one. `day`: how much of the unit a
+/// day is. The leap years are the same.
+#[inline(always)]
+pub(crate) fn adjusted(value: i64, day: i64) -> i64 {
+    if value >= YEAR_100 * day || value < YEAR_1 * day {
+        value
+    } else if value < YEAR_70 * day {
+        value + 5 * 146_097 * day
+    } else {
+        value - YEAR_70 * day
     }
 }
 
@@ -161,6 +180,20 @@ mod tests {
             // Goal: civil() is the inverse of counting days. Method: a year-by-year oracle.
             let (year, month, day) = civil(days);
             prop_assert_eq!(count_days(year, month, day), days);
+        }
+
+        #[test]
+        fn years_of_two_digits(days in YEAR_1 - 800..YEAR_100 + 800, rest in 0..DAY_US) {
+            // Goal: 1 to 69 are 2001 to 2069, 70 to 99 are 1970 to 1999, nothing else moves; in
+            // days as in microseconds. Method: the calendar.
+            let (year, month, day) = civil(days);
+            let wanted = match year {
+                1..70 => count_days(year + 2000, month, day),
+                70..100 => count_days(year + 1900, month, day),
+                _ => days,
+            };
+            prop_assert_eq!(adjusted(days, 1), wanted);
+            prop_assert_eq!(adjusted(days * DAY_US + rest, DAY_US), wanted * DAY_US + rest);
         }
     }
 }

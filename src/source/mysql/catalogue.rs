@@ -461,7 +461,7 @@ fn mysql_default(
     if extra.contains("DEFAULT_GENERATED") {
         return Some(DefaultValue::Unknown);
     }
-    Some(DefaultValue::Text(unquoted(text, ty)))
+    mysql_literal(text, ty)
 }
 
 /// MariaDB (10.2.7 and later) gives defaults as expressions: `NULL`, `5`, `'text'`, `now()`.
@@ -476,20 +476,24 @@ fn mariadb_default(given: Option<&str>, nullable: bool, ty: &ColumnType) -> Opti
     if let Some(inner) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         return Some(DefaultValue::Text(inner.replace("''", "'").replace("\\\\", "\\")));
     }
-    let literal = text.starts_with("b'")
-        || text.starts_with("x'")
-        || text.parse::<f64>().is_ok_and(f64::is_finite);
+    let literal = text.starts_with("b'") || text.parse::<f64>().is_ok_and(f64::is_finite);
     Some(match literal {
-        true => DefaultValue::Text(unquoted(text, ty)),
+        true => DefaultValue::Text(text.into()),
         false => DefaultValue::Unknown,
     })
 }
 
-/// BIT literals come as `b'101'`; the default is kept as its digits.
-fn unquoted(text: &str, ty: &ColumnType) -> String {
-    match ty {
-        ColumnType::Bit { .. } => text.trim_start_matches("b'").trim_end_matches('\'').into(),
-        _ => text.into(),
+/// MySQL shows the default of a binary column as `0x6162`: its text, if it is one. (MariaDB's
+/// `x'6162'` is none of Debezium's either.)
+fn mysql_literal(text: &str, ty: &ColumnType) -> Option<DefaultValue> {
+    let hex = text.strip_prefix("0x").filter(|_| matches!(ty, ColumnType::Bytes { .. }));
+    let Some(hex) = hex else { return Some(DefaultValue::Text(text.into())) };
+    let digit = |&c: &u8| char::from(c).to_digit(16).and_then(|n| u8::try_from(n).ok());
+    let byte = |pair: &[u8]| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?);
+    let bytes: Option<Vec<u8>> = hex.as_bytes().chunks(2).map(byte).collect();
+    match String::from_utf8(bytes.unwrap_or_default()) {
+        Ok(text) => Some(DefaultValue::Text(text)),
+        Err(_) => Some(DefaultValue::Unknown),
     }
 }
 
@@ -540,7 +544,12 @@ mod tests {
         assert_eq!(mysql_default(Some("5"), "", true, &int), text("5"));
         let unknown = Some(DefaultValue::Unknown);
         assert_eq!(mysql_default(Some("(1 + 1)"), "DEFAULT_GENERATED", true, &int), unknown);
-        assert_eq!(mysql_default(Some("b'101'"), "", true, &bit), text("101"));
+        assert_eq!(mysql_default(Some("b'101'"), "", true, &bit), text("b'101'"));
+        let binary = ColumnType::Bytes { length_bytes: 1, fixed: None };
+        assert_eq!(mysql_default(Some("0x6162"), "", true, &binary), text("ab"));
+        assert_eq!(mysql_default(Some("0xFF"), "", true, &binary), unknown);
+        assert_eq!(mysql_default(Some("0x6162"), "", true, &int), text("0x6162"));
+        assert_eq!(mariadb_default(Some("x'6162'"), true, &binary), unknown);
         assert_eq!(mysql_default(None, "", true, &int), None);
         let now = "CURRENT_TIMESTAMP";
         let placeholder = Some(DefaultValue::Placeholder);

@@ -61,6 +61,8 @@ pub struct Log {
     pub(super) wrapped: bool,
     /// Where the last event with a known offset ended.
     last_pos: u64,
+    /// Where it began.
+    last_start: u64,
     maps: HashMap<u64, Mapped>,
     pub(super) group: Option<Group>,
     /// The statement that the next rows come from.
@@ -76,6 +78,7 @@ impl Log {
             checksum: None,
             wrapped: false,
             last_pos: place.pos,
+            last_start: place.pos,
             maps: HashMap::new(),
             group: None,
             query: None,
@@ -88,6 +91,12 @@ impl Log {
             0 => self.last_pos,
             end => u64::from(end).saturating_sub(header.len.into()),
         }
+    }
+
+    /// `source.pos` of rows: where their event starts. MariaDB (11.8) gives the events within a group
+    /// no offset; then, as in Debezium, where the last event that has one started.
+    fn source_pos(&self, header: &EventHeader) -> u64 {
+        if header.end_log_pos == 0 { self.last_start } else { self.start_of(header) }
     }
 
     pub(super) fn at(&self, header: &EventHeader) -> String {
@@ -164,6 +173,7 @@ impl Reader {
             _ => self.control(log, &header, event, body)?,
         }
         if header.end_log_pos != 0 && header.flags & FLAG_ARTIFICIAL == 0 {
+            log.last_start = log.start_of(&header);
             log.last_pos = header.end_log_pos.into();
         }
         Ok(Step::On)
@@ -521,7 +531,7 @@ impl Reader {
             table: *table,
             offset: number(place.start)?,
             len: number(place.len())?,
-            position: log.start_of(header),
+            position: log.source_pos(header),
         };
         self.open_group(log, header)?;
         self.frame(log, segment, head).await

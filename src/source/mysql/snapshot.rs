@@ -192,7 +192,9 @@ pub async fn route_rows(
 struct Turn<'a> {
     table: &'a CatalogueTable,
     id: TableId,
+    /// Of all tables, the empty ones too: Debezium's rule. (Not so for the last.)
     first_of_all: bool,
+    /// Of those that have rows.
     last_of_all: bool,
 }
 
@@ -231,7 +233,7 @@ impl Rows<'_> {
                 let turn = Turn {
                     table,
                     id,
-                    first_of_all: filled.first() == Some(&n),
+                    first_of_all: n == 0,
                     last_of_all: filled.last() == Some(&n),
                 };
                 match self.table(connection, &turn, &view.place).await? {

@@ -75,7 +75,10 @@ impl Stream<'_> {
         if facts.is_none() {
             let earlier = self.course.names.get(&relation.oid);
             let earlier = earlier.and_then(|table| self.course.schemas.get(table));
-            schema.key = key_of_dropped(&schema, earlier.map(|schema| &**schema));
+            schema.key = earlier_key(&schema, earlier.map(|schema| &**schema));
+        } else if schema.key.is_empty() && !known.key().is_empty() {
+            // The catalogue is ahead: its key has a column that these rows do not.
+            schema.key = earlier_key(&schema, before.map(|schema| &**schema));
         }
         self.course.names.insert(relation.oid, table);
         self.relations.insert(relation.oid, Known::Captured(table));
@@ -97,9 +100,9 @@ impl Stream<'_> {
     }
 }
 
-/// The key of a table that was dropped before its rows were read: the key that it last had, if its
-/// columns are still these, else what the log itself flags as identity.
-fn key_of_dropped(schema: &TableSchema, earlier: Option<&TableSchema>) -> Vec<u16> {
+/// The key of a table that was dropped, or whose key was changed, before its rows were read: the key
+/// that it last had, if its columns are still these, else what the log itself flags as identity.
+fn earlier_key(schema: &TableSchema, earlier: Option<&TableSchema>) -> Vec<u16> {
     let names = |schema: &TableSchema| -> Vec<String> {
         schema.columns.iter().map(|column| column.name.clone()).collect()
     };

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker};
+use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::position::PositionDelta;
 use penstock_protocol::postgres::message::{self, tag};
 use penstock_protocol::schema::{TableName, TableSchema};
@@ -134,7 +134,7 @@ pub async fn take(
     let received = view.session.take_inbox();
     let intake = Intake::new(ctx.pool.clone(), &received, DOING).await?;
     let mut reading = Reading {
-        marks: Marks::default(),
+        marks: Marks::new(planned.first().map(|table| table.schema.table)),
         intake,
         lsn,
         started_ms: clock::monotonic_ms(),
@@ -327,8 +327,9 @@ fn fits(body: &[u8], schema: &TableSchema) -> Result<()> {
 
 /// Gives each row its marker. A row is handed on when its successor is known: the last row of all
 /// is "last" even if empty tables follow (ENVELOPE, section 3).
-#[derive(Default)]
 struct Marks {
+    /// The first of all tables. If it is empty, no row is the first of all (Debezium's rule).
+    first_table: Option<TableId>,
     held: Option<(Arc<Segment>, FrameHead)>,
     /// The held row is the first of all.
     first: bool,
@@ -338,6 +339,10 @@ struct Marks {
 }
 
 impl Marks {
+    fn new(first_table: Option<TableId>) -> Self {
+        Self { first_table, held: None, first: false, first_in_table: false, any: false }
+    }
+
     /// Takes the next row; returns the one before, marked.
     fn row(
         &mut self,
@@ -345,9 +350,10 @@ impl Marks {
         head: FrameHead,
     ) -> Option<(Arc<Segment>, FrameHead)> {
         let same_table = self.held.as_ref().is_some_and(|(_, held)| held.table == head.table);
+        let in_first = self.first_table == Some(head.table);
         let before = self.held.replace((segment.clone(), head));
         let (first, first_in_table) = (self.first, self.first_in_table);
-        self.first = !self.any;
+        self.first = !self.any && in_first;
         self.first_in_table = !same_table;
         self.any = true;
         let (segment, mut head) = before?;
@@ -370,13 +376,12 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
-    use penstock_protocol::frame::TableId;
 
     use super::*;
 
     fn markers(tables: &[u32]) -> Vec<SnapshotMarker> {
         let segment = Segment::freeze(vec![0; 64], 0, None);
-        let mut marks = Marks::default();
+        let mut marks = Marks::new(Some(TableId(1)));
         let mut out = Vec::new();
         for &table in tables {
             let head = FrameHead {
@@ -397,7 +402,8 @@ mod tests {
     #[test]
     fn markers_follow_their_precedence() {
         // Goal: ENVELOPE section 3: last, first, last_in, first_in, true, in this order of
-        // precedence; empty tables do not count. Method: rows by table.
+        // precedence; the last row of all is that of the last table with rows, the first that of the
+        // first table, if it has one. Method: rows by table, of which 1 is the first.
         use SnapshotMarker::{First, FirstInTable, Last, LastInTable, True};
         assert_eq!(markers(&[]), []);
         assert_eq!(markers(&[1]), [Last]);
@@ -408,5 +414,6 @@ mod tests {
             markers(&[1, 1, 1, 2, 3, 3, 3, 3]),
             [First, True, LastInTable, LastInTable, FirstInTable, True, True, Last]
         );
+        assert_eq!(markers(&[2, 2, 3, 3]), [FirstInTable, LastInTable, FirstInTable, Last]);
     }
 }

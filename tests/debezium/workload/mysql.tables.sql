@@ -32,6 +32,7 @@ create table t_datetime_near (id int not null auto_increment primary key, d0 dat
 create table t_timestamp (id int not null auto_increment primary key,
   t0 timestamp null, t1 timestamp(1) null, t2 timestamp(2) null, t3 timestamp(3) null, t4 timestamp(4) null,
   t5 timestamp(5) null, t6 timestamp(6) null);
+create table t_year_small (id int not null auto_increment primary key, d date, d0 datetime, d6 datetime(6));
 create table t_zero (id int not null auto_increment primary key,
   dn date, dnn date not null, dtn datetime, dtnn datetime(3) not null, dt6nn datetime(6) not null,
   tsn timestamp null, tsnn timestamp(6) not null default '2001-02-03 04:05:06.123456');
