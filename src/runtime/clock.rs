@@ -16,8 +16,13 @@ pub fn now_us() -> i64 {
 
 /// Milliseconds since this process first asked; never goes back (CLOCK_MONOTONIC).
 pub fn monotonic_ms() -> u64 {
+    monotonic_us() / 1000
+}
+
+/// The same in microseconds.
+pub fn monotonic_us() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

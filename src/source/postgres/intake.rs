@@ -5,8 +5,12 @@
 //! HAZARDS H5); a message that no segment holds gets a buffer of its own, one at a time; a reader
 //! that is dropped in the middle of a wait loses no byte.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::{AsyncRead, AsyncReadExt};
 use penstock_protocol::postgres::message;
@@ -16,9 +20,45 @@ use penstock_shards::segment::Segment;
 use super::fault::{broken, malformed};
 use crate::error::{Error, Result};
 use crate::runtime::segments::{Buffer, Pool};
+use crate::runtime::{clock, sleep};
 
 /// A read that fills less than this part of a segment is copied out of it.
 const COPY_BELOW: usize = 8;
+
+/// The walsender sends each message by itself. So many reads …
+const BUSY_READS: u32 = 64;
+/// … in so short a time make a busy stream: 40,000 a second.
+const BUSY_US: u64 = 1_600;
+/// A busy stream is given so long to fill the socket: what was one read a message becomes one for
+/// a few hundred.
+const GATHER: Duration = Duration::from_micros(500);
+/// Bytes that a busy stream has sent meanwhile, at least.
+const GATHER_BYTES_MIN: usize = 2 << 10;
+
+/// Notices a busy stream. At low rates nothing waits: a message is read when it is there.
+#[derive(Debug, Default)]
+struct Pace {
+    busy: bool,
+    /// Reads since `since_us`.
+    reads: u32,
+    since_us: u64,
+}
+
+impl Pace {
+    /// A read gave so many bytes, `now_us`.
+    fn note(&mut self, bytes: usize, now_us: u64) {
+        if self.busy {
+            self.busy = bytes >= GATHER_BYTES_MIN;
+            (self.reads, self.since_us) = (0, now_us);
+            return;
+        }
+        self.reads += 1;
+        if self.reads == BUSY_READS {
+            self.busy = now_us.saturating_sub(self.since_us) <= BUSY_US;
+            (self.reads, self.since_us) = (0, now_us);
+        }
+    }
+}
 
 /// Whole messages, and perhaps the head of the next one behind them.
 pub struct Piece {
@@ -35,19 +75,31 @@ pub struct Intake {
     filled: usize,
     /// Bytes of `buffer` that are known to be whole messages.
     whole: usize,
+    pace: Pace,
+    /// The last read has emptied the socket.
+    emptied: bool,
+    /// Bytes come in records (TLS): a short read does not mean that nothing is left.
+    records: bool,
     doing: &'static str,
 }
 
 impl Intake {
-    /// Starts with bytes that were received before. `doing` is for messages.
-    pub async fn new(pool: Arc<Pool>, received: &[u8], doing: &'static str) -> Result<Self> {
+    /// Starts with bytes that were received before. `records`: bytes come in records (TLS); `doing`
+    /// is for messages.
+    pub async fn new(
+        pool: Arc<Pool>,
+        received: &[u8],
+        records: bool,
+        doing: &'static str,
+    ) -> Result<Self> {
         let mut buffer = match pool.take_oversize(received.len()).await {
             Ok(buffer) => buffer,
             Err(too_large) => return Err(too_long(too_large.bytes, doing)),
         };
         let filled = received.len();
         buffer[..filled].copy_from_slice(received);
-        Ok(Self { pool, buffer, filled, whole: 0, doing })
+        let (whole, pace, emptied) = (0, Pace::default(), false);
+        Ok(Self { pool, buffer, filled, whole, pace, emptied, records, doing })
     }
 
     /// The next whole messages, at least one. May be dropped while it waits.
@@ -60,14 +112,40 @@ impl Intake {
             if self.filled + missing.min(1) > self.buffer.capacity() {
                 self.grow(missing).await?;
             }
-            let end = self.buffer.capacity();
-            let read = wire.read(&mut self.buffer[self.filled..end]).await;
-            let read = read.map_err(|error| broken(&error, self.doing))?;
+            let read = self.read(wire).await.map_err(|error| broken(&error, self.doing))?;
             if read == 0 {
                 return Err(broken(&io::ErrorKind::UnexpectedEof.into(), self.doing));
             }
             self.filled += read;
         }
+    }
+
+    /// One read. From a busy stream that has nothing for us yet, it waits for more than a message.
+    async fn read<R: AsyncRead + Unpin>(&mut self, wire: &mut R) -> io::Result<usize> {
+        let end = self.buffer.capacity();
+        let room = &mut self.buffer[self.filled..end];
+        let len = room.len();
+        let mut read = None;
+        if self.pace.busy {
+            if self.records {
+                let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut *wire).poll_read(cx, room)));
+                read = match poll.await {
+                    Poll::Ready(read) => Some(read?),
+                    Poll::Pending => None,
+                };
+                self.emptied = read.is_none();
+            }
+            if self.emptied {
+                sleep(GATHER).await;
+            }
+        }
+        let read = match read {
+            Some(read) => read,
+            None => wire.read(room).await?,
+        };
+        self.emptied = read < len;
+        self.pace.note(read, clock::monotonic_us());
+        Ok(read)
     }
 
     /// Steps over whole messages. Returns how many bytes the next one still lacks, as far as its
@@ -122,4 +200,29 @@ fn too_long(bytes: usize, doing: &str) -> Error {
     Error::definite("pg-row-too-large", what).hint(
         "leave the table out (source.exclude_tables), or its large column out of the publication",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p02_a_stream_is_busy_above_forty_thousand_reads_a_second() {
+        // Goal: single rows at 10,000 transactions a second (30,000 messages) wait for nothing; a
+        // bulk load is gathered until it ends. Method: reads at steady intervals.
+        let busy_after = |interval_us: u64, reads: u64| {
+            let mut pace = Pace::default();
+            pace.note(100, 0);
+            (1..reads).for_each(|n| pace.note(100, n * interval_us));
+            pace.busy
+        };
+        assert!(!busy_after(33, 10_000));
+        assert!(!busy_after(25, 63));
+        assert!(busy_after(25, 64));
+        let mut pace = Pace { busy: true, ..Pace::default() };
+        pace.note(GATHER_BYTES_MIN, 1_000);
+        assert!(pace.busy);
+        pace.note(GATHER_BYTES_MIN - 1, 2_000);
+        assert!(!pace.busy);
+    }
 }

@@ -132,7 +132,8 @@ pub async fn take(
     ctx.router.begin(origin, view.taken_us, false, GroupId::Snapshot).map_err(router_error)?;
     course.snapshot_open = true;
     let received = view.session.take_inbox();
-    let intake = Intake::new(ctx.pool.clone(), &received, DOING).await?;
+    let intake =
+        Intake::new(ctx.pool.clone(), &received, view.session.wire().is_tls(), DOING).await?;
     let mut reading = Reading {
         marks: Marks::new(planned.first().map(|table| table.schema.table)),
         intake,

@@ -138,7 +138,7 @@ pub async fn start<'a>(
     walsender.expect_copy_both(STREAMING).await?;
     tracing::info!("streaming from slot \"{}\" at {}", ctx.source.slot, lsn_text(course.routed));
     let (wire, received) = walsender.into_parts();
-    let intake = Intake::new(ctx.pool.clone(), &received, STREAMING).await?;
+    let intake = Intake::new(ctx.pool.clone(), &received, wire.is_tls(), STREAMING).await?;
     let (reader, writer) = wire.split();
     let patience = Patience::of(timeout_ms, course.silences);
     let every_ms = ctx.source.postgres.status_interval_ms;
