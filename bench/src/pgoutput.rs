@@ -131,6 +131,7 @@ pub fn load(kind: FrameKind, rows: usize, old: Old) -> Load {
         let origin = TxnOrigin::Wal {
             xid: 700 + number as u32,
             last_commit_lsn: 0x1_6000_0000 + 24_000 * (number - 1),
+            replicated: None,
         };
         let commit_us = 1_795_555_555_000_000 + number.cast_signed() * 37;
         txns.push(Arc::new(TxnHead { seq: Seq(number), commit_us, origin, id: None }));

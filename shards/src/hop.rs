@@ -49,11 +49,22 @@ pub enum TxnOrigin {
         xid: u32,
         /// LSN of the last COMMIT message before this transaction; 0: none.
         last_commit_lsn: u64,
+        /// `source.origin` and `origin_lsn`, of a transaction that was replicated to here.
+        replicated: Option<Arc<Replicated>>,
     },
     /// Snapshot rows of MySQL or MariaDB: file and offset of the view.
     BinlogSnapshot { file: Arc<str>, pos: u64 },
     /// Snapshot rows of PostgreSQL.
     WalSnapshot { xid: u32, lsn: u64, last_commit_lsn: u64 },
+}
+
+/// Where a replicated transaction was committed first (replication origins of PostgreSQL).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replicated {
+    /// Name of the origin.
+    pub origin: String,
+    /// LSN of its commit there.
+    pub lsn: u64,
 }
 
 /// One frame of a batch: its head, and which transaction of the batch it belongs to.

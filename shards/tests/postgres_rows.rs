@@ -130,7 +130,7 @@ impl Rig {
         let options = EncodeOptions::new("p", Connector::Postgres);
         let mut encoder = JsonEncoder::new(options, SourceKind::Postgres);
         encoder.handle_schema(Arc::new(schema(included)));
-        let origin = TxnOrigin::Wal { xid: 7, last_commit_lsn: 0x1000 };
+        let origin = TxnOrigin::Wal { xid: 7, last_commit_lsn: 0x1000, replicated: None };
         let txn = Arc::new(TxnHead { seq: Seq(1), commit_us: NOW_US - 5, origin, id: None });
         Self { encoder, txn, batch: Batch::default() }
     }

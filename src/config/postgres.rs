@@ -3,11 +3,16 @@
 //! Enters: the section. Leaves: `Postgres`, defaults applied. Keeps: Debezium's names and meanings;
 //! what would publish all tables is refused (HAZARDS H1).
 
+use regex::Regex;
+
+use super::filter;
 use super::section::{Section, Value};
 use crate::error::Result;
 
 /// Keys that are read here; they mean nothing for other kinds of source.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 10] = [
+    "message_prefix_exclude_list",
+    "message_prefix_include_list",
     "publication_autocreate_mode",
     "publish_via_partition_root",
     "slot_drop_on_stop",
@@ -19,7 +24,7 @@ pub(super) const KEYS: [&str; 8] = [
 ];
 
 /// Options of the slot, the publication and the stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Postgres {
     /// Who makes the publication.
     pub autocreate: Autocreate,
@@ -40,6 +45,19 @@ pub struct Postgres {
     pub origin_none: bool,
     /// Time between two status messages to the server.
     pub status_interval_ms: Option<u64>,
+    /// Prefixes of the logical messages that are told; empty: all.
+    pub message_prefixes: Vec<Regex>,
+    /// Not these.
+    pub exclude_message_prefixes: Vec<Regex>,
+}
+
+impl Postgres {
+    /// Whether logical messages with this prefix are told.
+    pub fn message(&self, prefix: &str) -> bool {
+        let matches = |list: &[Regex]| list.iter().any(|r| r.is_match(prefix));
+        (self.message_prefixes.is_empty() || matches(&self.message_prefixes))
+            && !matches(&self.exclude_message_prefixes)
+    }
 }
 
 /// `publication_autocreate_mode`.
@@ -69,6 +87,15 @@ pub(super) fn read(section: &mut Section<'_>) -> Result<Postgres> {
     let mut time = |key, range| section.take(key).map(|value| value.integer(range)).transpose();
     options.retry_delay_ms = time("slot_retry_delay_ms", 1..=86_400_000)?;
     options.status_interval_ms = time("status_update_interval_ms", 1..=86_400_000)?;
+    options.message_prefixes =
+        filter::patterns(section, "message_prefix_include_list", 1, "prefix")?;
+    options.exclude_message_prefixes =
+        filter::patterns(section, "message_prefix_exclude_list", 1, "prefix")?;
+    if !options.message_prefixes.is_empty() && !options.exclude_message_prefixes.is_empty() {
+        let what = "`source.message_prefix_include_list` and `source.message_prefix_exclude_list` \
+                    exclude each other";
+        return Err(section.error("config-conflict", what.into()).hint("keep one of them"));
+    }
     if let Some(value) = section.take("slot_stream_params") {
         stream_params(&value, &mut options)?;
     }

@@ -305,7 +305,7 @@ fn postgres_stream(data: &[u8]) {
         };
         let Some(&table) = tables.get(&row.relation) else { continue };
         let body = message.get(row.body..).expect("the parser's own offset");
-        let origin = TxnOrigin::Wal { xid: 7, last_commit_lsn: 0 };
+        let origin = TxnOrigin::Wal { xid: 7, last_commit_lsn: 0, replicated: None };
         encode(&mut encoder, kind, 0, table, body, origin);
     }
 }

@@ -18,7 +18,7 @@ use penstock_shards::seq::Seq;
 const NOW_US: i64 = 1_795_555_555_123_456;
 
 fn wal(id: Option<&str>) -> Arc<TxnHead> {
-    let origin = TxnOrigin::Wal { xid: 773, last_commit_lsn: 29_181_968 };
+    let origin = TxnOrigin::Wal { xid: 773, last_commit_lsn: 29_181_968, replicated: None };
     let (seq, commit_us) = (Seq(7), 1_795_561_498_013_651);
     Arc::new(TxnHead { seq, commit_us, origin, id: id.map(Arc::from) })
 }

@@ -287,7 +287,7 @@ fn m01_postgres_numbers_and_ids() {
     rig.router.handle_schema(pg_schema(0, "a"));
     rig.router.handle_schema(pg_schema(1, "b"));
     rig.router.mark_begin(100, 5_000_000);
-    let origin = TxnOrigin::Wal { xid: 773, last_commit_lsn: 0 };
+    let origin = TxnOrigin::Wal { xid: 773, last_commit_lsn: 0, replicated: None };
     rig.begin(origin.clone(), 5_000_000, GroupId::Wal(773, 200));
     let row = |rig: &mut Rig, table, kind, position, body: &[u8]| {
         let segment = Segment::freeze(body.to_vec(), body.len(), None);

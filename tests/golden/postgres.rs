@@ -211,7 +211,8 @@ impl Player {
             let (kind, head) = match parsed {
                 Message::Begin(begin) => {
                     seq += 1;
-                    let origin = TxnOrigin::Wal { xid: begin.xid, last_commit_lsn };
+                    let origin =
+                        TxnOrigin::Wal { xid: begin.xid, last_commit_lsn, replicated: None };
                     let (seq, commit_us) = (Seq(seq), begin.commit_us);
                     let head = TxnHead { seq, commit_us, origin, id: None };
                     txn = Some(Arc::new(head));

@@ -218,7 +218,9 @@ impl Reader {
 
     fn origin(&self, source: &Source) -> TxnOrigin {
         match source.flavour {
-            Flavour::Wal => TxnOrigin::Wal { xid: self.next as u32, last_commit_lsn: 0 },
+            Flavour::Wal => {
+                TxnOrigin::Wal { xid: self.next as u32, last_commit_lsn: 0, replicated: None }
+            }
             _ => TxnOrigin::Binlog {
                 gtid: None,
                 file: "b.000001".into(),

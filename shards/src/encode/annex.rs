@@ -263,14 +263,15 @@ fn wal_fields(txn: &TxnHead, place: &Place) -> Vec<(&'static str, Vec<u8>)> {
         TxnOrigin::Binlog { .. } | TxnOrigin::BinlogSnapshot { .. } => (0, place.position),
     };
     let xid = if place.in_transaction { number(xid.into()) } else { null() };
+    let from = super::postgres::replicated(txn);
     vec![
         ("schema", optional(place.schema)),
         ("table", optional(place.table)),
         ("txId", xid),
         ("lsn", number(lsn.cast_signed())),
         ("xmin", null()),
-        ("origin", null()),
-        ("origin_lsn", null()),
+        ("origin", optional(from.map(|from| from.origin.as_str()))),
+        ("origin_lsn", from.map_or_else(null, |from| number(from.lsn.cast_signed()))),
     ]
 }
 

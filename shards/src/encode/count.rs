@@ -36,7 +36,7 @@ impl EventCounter {
     pub fn new(options: &EncodeOptions, kind: SourceKind) -> Self {
         let compares_values = options.skip_messages_without_change;
         let skipped = options.skipped_operations.clone();
-        let origin = TxnOrigin::Wal { xid: 0, last_commit_lsn: 0 };
+        let origin = TxnOrigin::Wal { xid: 0, last_commit_lsn: 0, replicated: None };
         Self {
             encoder: JsonEncoder::for_counting(options.clone(), kind, !compares_values),
             kind,

@@ -18,7 +18,7 @@ use super::debezium_json::{
 use super::incomplete::{self, Scratch};
 use super::number::{put_i64, put_u64};
 use super::plan::Plan;
-use super::text::{Out, escaped};
+use super::text::{Out, put_text};
 use super::{EncodeError, Encoded, Resume};
 use crate::annex::Order;
 use crate::batch::{Batch, Op};
@@ -171,24 +171,6 @@ fn draw_head(text: &mut SourceText, job: &Job, file: &str) {
         out.exact(b",\"pos\":");
     });
     text.head_len = text.head.len();
-}
-
-/// Text of the control plane as a JSON string, or null.
-fn put_text(out: &mut Out, text: Option<&str>) {
-    match text {
-        None => out.exact(b"null"),
-        Some(text) => {
-            out.byte(b'"');
-            // Without an early exit this is vector code.
-            let needs_escape = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
-            if !text.bytes().fold(false, |bad, b| bad | needs_escape(b)) {
-                out.exact(text.as_bytes());
-            } else {
-                out.exact(&escaped(text));
-            }
-            out.byte(b'"');
-        }
-    }
 }
 
 // ------------------------------------------------------------------------------ rows

@@ -27,11 +27,11 @@ use super::number::{put_f64, put_i64, put_u64};
 use super::plan::{Cell, Format, Plan};
 use super::special::{self, Trouble};
 use super::temporal::{Fraction, put_iso_date, put_iso_stamp, put_iso_time};
-use super::text::{Binary, Out, load, put_binary_from};
+use super::text::{Binary, Out, load, put_binary_from, put_text};
 use super::{EncodeError, Encoded, Resume};
 use crate::annex::Order;
 use crate::batch::{Batch, Op};
-use crate::hop::{TxnHead, TxnOrigin};
+use crate::hop::{Replicated, TxnHead, TxnOrigin};
 use crate::limits::SEGMENT_SLACK;
 use crate::seq::Seq;
 
@@ -112,7 +112,9 @@ fn draw(text: &mut SourceText, job: &Job, ops: &[Op]) {
         draw_head(text, job);
         text.head_of = head_of;
     }
-    let tail_of = Some((job.now_us, None, Seq(0)));
+    // Where a transaction was replicated from is told in the tail.
+    let seq = if replicated(job.txn).is_some() { job.txn.seq } else { Seq(0) };
+    let tail_of = Some((job.now_us, None, seq));
     for &op in ops {
         if text.tail_of[op_index(op)] != tail_of {
             draw_tail(text, job, op);
@@ -131,7 +133,7 @@ fn lsn(job: &Job) -> u64 {
 /// `,"source":{"version":…` up to the row's own position in `sequence`, and from there to `"lsn":`.
 fn draw_head(text: &mut SourceText, job: &Job) {
     let (xid, last_commit_lsn) = match &job.txn.origin {
-        TxnOrigin::Wal { xid, last_commit_lsn }
+        TxnOrigin::Wal { xid, last_commit_lsn, .. }
         | TxnOrigin::WalSnapshot { xid, last_commit_lsn, .. } => (*xid, *last_commit_lsn),
         TxnOrigin::Binlog { .. } | TxnOrigin::BinlogSnapshot { .. } => (0, 0),
     };
@@ -166,10 +168,31 @@ fn draw_head(text: &mut SourceText, job: &Job) {
 /// `,"xmin":…` to the envelope's end.
 fn draw_tail(text: &mut SourceText, job: &Job, op: Op) {
     let instant = Instant::new(job.now_us);
-    text.tails[op_index(op)].draw(0, 512, |out| {
-        out.exact(b",\"xmin\":null,\"origin\":null,\"origin_lsn\":null");
+    let from = replicated(job.txn);
+    let room = 512 + 6 * from.map_or(0, |from| from.origin.len());
+    text.tails[op_index(op)].draw(0, room, |out| {
+        put_tail_head(out, from);
         put_end(out, op, &instant);
     });
+}
+
+/// `,"xmin":…` to `"origin_lsn":…`.
+fn put_tail_head(out: &mut Out, from: Option<&Replicated>) {
+    let Some(Replicated { origin, lsn }) = from else {
+        return out.exact(b",\"xmin\":null,\"origin\":null,\"origin_lsn\":null");
+    };
+    out.exact(b",\"xmin\":null,\"origin\":");
+    put_text(out, Some(origin));
+    out.exact(b",\"origin_lsn\":");
+    put_u64(out, *lsn);
+}
+
+/// Where the transaction came from, if not from here.
+pub(super) fn replicated(txn: &TxnHead) -> Option<&Replicated> {
+    match &txn.origin {
+        TxnOrigin::Wal { replicated, .. } => replicated.as_deref(),
+        _ => None,
+    }
 }
 
 // ------------------------------------------------------------------------------ rows

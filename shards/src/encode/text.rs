@@ -402,6 +402,24 @@ fn put_base64(out: &mut Out, data: &[u8], len: usize, alphabet: &[u8; 64]) {
     }
 }
 
+/// Text of the control plane as a JSON string, or null.
+pub(super) fn put_text(out: &mut Out, text: Option<&str>) {
+    match text {
+        None => out.exact(b"null"),
+        Some(text) => {
+            out.byte(b'"');
+            // Without an early exit this is vector code.
+            let needs_escape = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+            if !text.bytes().fold(false, |bad, b| bad | needs_escape(b)) {
+                out.exact(text.as_bytes());
+            } else {
+                out.exact(&escaped(text));
+            }
+            out.byte(b'"');
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

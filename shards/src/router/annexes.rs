@@ -74,7 +74,7 @@ impl Router {
             Some(txn) => self.push_annex(&annex, &txn, Order::default()),
             None => {
                 // Nothing of the head is told in a heartbeat.
-                let origin = TxnOrigin::Wal { xid: 0, last_commit_lsn: 0 };
+                let origin = TxnOrigin::Wal { xid: 0, last_commit_lsn: 0, replicated: None };
                 self.annex_alone(&annex, origin, 0);
             }
         }

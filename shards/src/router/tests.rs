@@ -79,7 +79,7 @@ fn router(shards: u16, spill: &Spill, group_bytes: usize) -> Router {
 }
 
 fn origin() -> TxnOrigin {
-    TxnOrigin::Wal { xid: 1, last_commit_lsn: 0 }
+    TxnOrigin::Wal { xid: 1, last_commit_lsn: 0, replicated: None }
 }
 
 fn id(n: u32) -> GroupId {

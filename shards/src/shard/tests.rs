@@ -127,7 +127,7 @@ fn frames(through: u64, frames: &[(u64, u32, &str)]) -> ShardInput {
     let mut txns: Vec<Arc<TxnHead>> = Vec::new();
     let list = frames.iter().map(|(seq, table, body)| {
         if txns.last().is_none_or(|txn| txn.seq != Seq(*seq)) {
-            let origin = TxnOrigin::Wal { xid: 1, last_commit_lsn: 0 };
+            let origin = TxnOrigin::Wal { xid: 1, last_commit_lsn: 0, replicated: None };
             txns.push(Arc::new(TxnHead { seq: Seq(*seq), commit_us: 0, origin, id: None }));
         }
         let (offset, len) = (bytes.len() as u32, body.len() as u32);

@@ -407,7 +407,9 @@ mod hostile {
 fn options_of_postgres_slots_and_publications() {
     // Goal: Debezium's names and meanings, its defaults where FACE says nothing else; what would
     // publish all tables is refused (HAZARDS H1). Method: none, all, each wrong one.
-    assert_eq!(parse(PG).expect("it reads").source.postgres, Postgres::default());
+    let text = |options: &Postgres| format!("{options:?}");
+    let none = parse(PG).expect("it reads").source.postgres;
+    assert_eq!(text(&none), text(&Postgres::default()));
     let all = "publication_autocreate_mode = \"no_tables\"\npublish_via_partition_root = true\n\
         slot_drop_on_stop = true\nslot_failover = true\nslot_max_retries = 3\n\
         slot_retry_delay_ms = 500\nstatus_update_interval_ms = 2000\n\
@@ -423,8 +425,15 @@ fn options_of_postgres_slots_and_publications() {
         unstreamed: true,
         origin_none: true,
         status_interval_ms: Some(2000),
+        ..Postgres::default()
     };
-    assert_eq!(read, want);
+    assert_eq!(text(&read), text(&want));
+    let some = parse(&with_source(PG, "message_prefix_include_list = [\"audit.*\"]"));
+    let some = some.expect("it reads").source.postgres;
+    assert_eq!(["audit", "AUDIT_2", "my_audit"].map(|p| some.message(p)), [true, true, false]);
+    let others = parse(&with_source(PG, "message_prefix_exclude_list = [\"audit\"]"));
+    let others = others.expect("it reads").source.postgres;
+    assert_eq!(["audit", "audit2"].map(|prefix| others.message(prefix)), [false, true]);
     let wrong = |line: &str| message(&with_source(PG, line));
     assert_eq!(
         wrong("publication_autocreate_mode = \"all_tables\""),

@@ -27,7 +27,7 @@ use super::stream::{Stream, frame, stranger, unordered};
 use crate::error::{Error, Result};
 use crate::source::context::router_error;
 
-/// Bytes of Relation messages that transactions in progress may keep, all together.
+/// Bytes of Relation and logical messages that transactions in progress may keep, all together.
 const TOLD_BYTES_MAX: usize = 4 << 20;
 
 /// What the reader keeps of them; their rows are the router's.
@@ -64,7 +64,7 @@ impl Txn {
     }
 }
 
-/// A Relation message that waits.
+/// A Relation or logical message that waits.
 struct Told {
     /// Rows of the transaction before it.
     rows: u64,
@@ -72,6 +72,8 @@ struct Told {
     part: u32,
     /// The message, as outside of a piece.
     message: Vec<u8>,
+    /// Its position.
+    lsn: u64,
 }
 
 impl Stream<'_> {
@@ -113,9 +115,12 @@ impl Stream<'_> {
                     .try_for_each(|head| row(FrameKind::Truncate, head))
             }
             Message::Relation(relation) => self.keep_relation(xid, part, &relation, data.message),
-            Message::Logical(_) => {
+            Message::Logical(message) => {
                 self.note_part(xid, part, lsn);
-                Ok(())
+                match self.ctx.source.postgres.message(message.prefix) {
+                    true => self.keep(xid, part, lsn, data.message),
+                    false => Ok(()),
+                }
             }
             Message::StreamStop => {
                 (self.in_progress.piece, self.last_relation) = (None, None);
@@ -178,17 +183,26 @@ impl Stream<'_> {
         message: &[u8],
     ) -> Result<()> {
         self.last_relation = None;
-        let (known, rows) = (self.known(relation), self.ctx.router.parts(xid));
-        let kept = &mut self.in_progress;
+        let known = self.known(relation);
+        if let Some(txn) = self.in_progress.txns.get_mut(&xid) {
+            txn.relations.insert(relation.oid, known);
+        }
+        self.keep(xid, part, 0, message)
+    }
+
+    /// Keeps a message that takes effect at the commit.
+    fn keep(&mut self, xid: u32, part: u32, lsn: u64, message: &[u8]) -> Result<()> {
+        let (rows, kept) = (self.ctx.router.parts(xid), &mut self.in_progress);
         let Some(txn) = kept.txns.get_mut(&xid) else { return Ok(()) };
-        txn.relations.insert(relation.oid, known);
         // As outside of a piece: without the xid behind the kind.
         let mut bytes = message.get(..1).unwrap_or_default().to_vec();
         bytes.extend_from_slice(message.get(5..).unwrap_or_default());
         kept.told_bytes += bytes.len();
-        txn.told.push(Told { rows, part, message: bytes });
+        txn.told.push(Told { rows, part, message: bytes, lsn });
         match kept.told_bytes > TOLD_BYTES_MAX {
-            true => Err(self.without_streaming("transactions in progress touch too many tables")),
+            true => Err(self.without_streaming(
+                "transactions in progress touch very many tables, or hold large messages",
+            )),
             false => Ok(()),
         }
     }
@@ -253,6 +267,7 @@ impl Stream<'_> {
         let Txn { told, .. } = txn;
         let schemas = self.learn_told(told, commit.commit_lsn).await?;
         let last_commit_lsn = std::mem::replace(&mut self.course.last_commit, data_start);
+        self.course.last_commit_us = commit.commit_us;
         self.course.silences = 0;
         if self.course.has_seen(xid, commit.commit_lsn) {
             let router = &mut self.ctx.router;
@@ -264,7 +279,7 @@ impl Stream<'_> {
             router.abort_parts(xid).map_err(router_error)?;
             return self.move_to(commit.end_lsn, data_start);
         }
-        let origin = TxnOrigin::Wal { xid, last_commit_lsn };
+        let origin = TxnOrigin::Wal { xid, last_commit_lsn, replicated: None };
         let delta = PositionDelta::Lsn { lsn: commit.end_lsn, commit_lsn: data_start };
         self.ctx.router.mark_begin(begin_lsn, commit.commit_us);
         let routed = self.ctx.router.commit_parts(xid, origin, commit.commit_us, schemas, delta);
@@ -276,18 +291,20 @@ impl Stream<'_> {
         self.settle()
     }
 
-    /// What the Relation messages of a transaction come to, now that the catalogue shows it.
+    /// What the kept messages of a transaction come to, now that the catalogue shows it.
     async fn learn_told(&mut self, told: Vec<Told>, at: u64) -> Result<Vec<(u64, Beside)>> {
-        let mut schemas = Vec::new();
-        for Told { rows, message, .. } in told {
-            let parsed = pgoutput::parse(&message).map_err(|e| malformed(e, STREAMING))?;
-            if let Message::Relation(relation) = parsed
-                && let Some(schema) = self.learn(&relation, at).await?
-            {
-                schemas.push((rows, Beside::Schema(schema)));
-            }
+        let mut beside = Vec::new();
+        for Told { rows, message, lsn, .. } in told {
+            let told = match pgoutput::parse(&message).map_err(|e| malformed(e, STREAMING))? {
+                Message::Relation(relation) => self.learn(&relation, at).await?.map(Beside::Schema),
+                Message::Logical(message) => {
+                    self.message(&message, lsn).map(|annex| Beside::Annex(Arc::new(annex)))
+                }
+                _ => None,
+            };
+            beside.extend(told.map(|told| (rows, told)));
         }
-        Ok(schemas)
+        Ok(beside)
     }
 
     /// Without room to spill the server spills instead (HAZARDS H11).

@@ -11,10 +11,13 @@ use std::sync::Arc;
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::position::PositionDelta;
 use penstock_protocol::postgres::message::{self, tag};
-use penstock_protocol::postgres::pgoutput::{self, Begin, Commit, Message, Relation, RowHead};
+use penstock_protocol::postgres::pgoutput::{
+    self, Begin, Commit, Logical, Message, Origin, Relation, RowHead,
+};
 use penstock_protocol::postgres::replication::{self, Payload, XLOG_DATA_HEAD, XLogData, lsn_text};
 use penstock_protocol::schema::TableSchema;
-use penstock_shards::hop::TxnOrigin;
+use penstock_shards::annex::{self, Annex};
+use penstock_shards::hop::{Replicated, TxnOrigin};
 use penstock_shards::router::GroupId;
 use penstock_shards::segment::Segment;
 
@@ -48,6 +51,8 @@ pub struct Course {
     pub routed: u64,
     /// `dataStart` of the last COMMIT message; 0: none yet.
     pub last_commit: u64,
+    /// Its commit time.
+    pub last_commit_us: i64,
     /// `--exit-when-caught-up`: done when `routed` reaches it.
     pub goal: Option<u64>,
     /// Changes to drop, until the log has passed them.
@@ -175,6 +180,9 @@ fn options(version: u32, publications: &[String], streamed: bool, origin_none: b
     let names: Vec<String> = publications.iter().map(|name| ident(name)).collect();
     let mut options =
         format!("proto_version '{protocol}', publication_names {}", literal(&names.join(",")));
+    if protocol >= 2 {
+        options.push_str(", messages 'true'");
+    }
     if streamed && protocol >= 2 {
         options.push_str(", streaming 'on'");
     }
@@ -380,9 +388,10 @@ impl Stream<'_> {
                 }
                 Ok(())
             }
-            // The origin is not told in records yet; types come from the catalogue; logical
-            // messages are not asked for.
-            Message::Origin(_) | Message::Type(_) | Message::Logical(_) => Ok(()),
+            Message::Origin(origin) => self.handle_origin(&origin),
+            Message::Logical(message) => self.handle_logical(&message, data.start_lsn),
+            // Types come from the catalogue.
+            Message::Type(_) => Ok(()),
             Message::StreamStart(start) => self.handle_stream_start(start, data.start_lsn),
             Message::StreamCommit(commit) => {
                 self.handle_stream_commit(commit, data.start_lsn).await
@@ -402,10 +411,52 @@ impl Stream<'_> {
             return Ok(());
         }
         let last_commit_lsn = self.course.last_commit;
-        let origin = TxnOrigin::Wal { xid: begin.xid, last_commit_lsn };
+        let origin = TxnOrigin::Wal { xid: begin.xid, last_commit_lsn, replicated: None };
         let id = GroupId::Wal(begin.xid, begin.final_lsn);
         self.ctx.router.mark_begin(data_start, begin.commit_us);
         self.ctx.router.begin(origin, begin.commit_us, false, id).map_err(router_error)
+    }
+
+    /// The open transaction was committed on another server first.
+    fn handle_origin(&mut self, origin: &Origin<'_>) -> Result<()> {
+        let Some(open) = self.open.as_ref().filter(|open| !open.dropped) else { return Ok(()) };
+        let (xid, last_commit_lsn) = (open.begin.xid, self.course.last_commit);
+        let from = Replicated { origin: origin.name.to_owned(), lsn: origin.lsn };
+        let replicated = Some(Arc::new(from));
+        let origin = TxnOrigin::Wal { xid, last_commit_lsn, replicated };
+        self.ctx.router.amend(origin).map_err(router_error)
+    }
+
+    /// A logical message: of the open transaction, or for itself.
+    fn handle_logical(&mut self, message: &Logical<'_>, position: u64) -> Result<()> {
+        if self.open.as_ref().is_some_and(|open| open.dropped) {
+            return Ok(());
+        }
+        if let Some(annex) = self.message(message, position) {
+            let last_commit_lsn = self.course.last_commit;
+            let origin = TxnOrigin::Wal { xid: 0, last_commit_lsn, replicated: None };
+            let commit_us = self.course.last_commit_us;
+            self.ctx.router.annex(annex, origin, commit_us).map_err(router_error)?;
+        }
+        // One that stands for itself is not sent again from the place behind its start.
+        match message.transactional {
+            true => Ok(()),
+            false => self.move_to(position + 1, 0),
+        }
+    }
+
+    /// The record of a logical message, if its prefix is wanted.
+    pub(super) fn message(&self, message: &Logical<'_>, position: u64) -> Option<Annex> {
+        let source = &self.ctx.source;
+        source.postgres.message(message.prefix).then(|| {
+            Annex::Message(annex::Message {
+                database: source.database.clone(),
+                prefix: message.prefix.to_owned(),
+                content: message.content.to_owned(),
+                transactional: message.transactional,
+                position,
+            })
+        })
     }
 
     fn handle_commit(&mut self, commit: Commit, data_start: u64) -> Result<()> {
@@ -414,6 +465,7 @@ impl Stream<'_> {
             return Err(unordered("a commit without its begin", commit.commit_lsn));
         };
         self.course.last_commit = data_start;
+        self.course.last_commit_us = commit.commit_us;
         self.course.silences = 0;
         if open.dropped {
             return self.move_to(commit.end_lsn, data_start);
