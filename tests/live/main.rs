@@ -8,6 +8,7 @@ mod crash;
 mod jobs;
 mod pipe;
 mod postgres;
+mod postgres_types;
 mod proxy;
 mod records;
 mod refusals;
