@@ -76,6 +76,8 @@ pub struct Source {
     pub provide_transaction_metadata: bool,
     /// `include_schema_changes`.
     pub include_schema_changes: bool,
+    /// MySQL, MariaDB: the schema history on disk holds captured tables alone.
+    pub store_only_captured_tables: bool,
     /// `heartbeat_interval_ms`; 0: no heartbeat records.
     pub heartbeat_interval_ms: u64,
     /// `heartbeat_action_query`.

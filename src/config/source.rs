@@ -36,7 +36,9 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
                 "include_query",
                 "bigint_unsigned_handling_mode",
                 "include_schema_changes",
-                "enable_time_adjuster",
+                "schema_history_internal_skip_unparseable_ddl",
+                "schema_history_internal_store_only_captured_tables_ddl",
+                "schema_history_internal_store_only_captured_databases_ddl",
             ],
             "it is for sources of kind \"mysql\" and \"mariadb\"",
         )?,
@@ -87,6 +89,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
     let provide_transaction_metadata = flag(&mut section, "provide_transaction_metadata", false)?;
     let include_schema_changes = flag(&mut section, "include_schema_changes", true)?;
     let include_query = section.take("include_query").map_or(Ok(false), |v| v.boolean())?;
+    let store_only_captured_tables = schema_history(&mut section)?;
     let source = Source {
         kind,
         user: section.need("user", "user = \"cdc\"")?.line()?.to_owned(),
@@ -102,6 +105,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
         include_query,
         provide_transaction_metadata,
         include_schema_changes,
+        store_only_captured_tables,
         heartbeat_interval_ms,
         heartbeat_action_query,
         hosts,
@@ -293,6 +297,20 @@ fn server_id(section: &mut Section<'_>) -> Result<Option<u32>> {
 fn on_table_error(section: &mut Section<'_>) -> Result<OnTableError> {
     let Some(value) = section.take("on_table_error") else { return Ok(OnTableError::Fail) };
     value.choice(&[("fail", OnTableError::Fail), ("stop_table", OnTableError::StopTable)])
+}
+
+/// Whether only captured tables are stored. A statement that is not understood makes its own table
+/// unknown and stops nothing, whatever `skip_unparseable_ddl` says; of databases without captured
+/// tables nothing is stored.
+fn schema_history(section: &mut Section<'_>) -> Result<bool> {
+    for key in [
+        "schema_history_internal_skip_unparseable_ddl",
+        "schema_history_internal_store_only_captured_databases_ddl",
+    ] {
+        section.take(key).map(|value| value.boolean()).transpose()?;
+    }
+    let key = "schema_history_internal_store_only_captured_tables_ddl";
+    section.take(key).map_or(Ok(false), |value| value.boolean())
 }
 
 /// 0, which is Debezium's default, asks for no heartbeats. An idle source's log is released without

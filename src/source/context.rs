@@ -25,6 +25,8 @@ use crate::progress::ProgressSink;
 use crate::runtime::{blocking, mailbox, ring, segments, sleep, watch, yield_now};
 use crate::store::{History, SchemaRecord};
 
+/// Records of the schema history that are written together.
+const RECORDS_MAX: usize = 64;
 /// Between two tries to write the schema history to a full disk.
 const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 
@@ -161,15 +163,28 @@ impl ReaderContext {
     pub async fn record_schemas(
         &mut self,
         position: &Position,
-        changes: Vec<(String, serde_json::Value)>,
+        changes: impl IntoIterator<Item = (String, serde_json::Value)>,
     ) -> Result<()> {
         let version = self.schema_version + 1;
         let position = serde_json::to_value(position).expect("invariant: positions serialise");
-        let record = |(table, schema)| {
+        let mut records = changes.into_iter().map(|(table, schema)| {
             let position = position.clone();
             SchemaRecord { version, position, table, schema }
-        };
-        let records: Arc<[SchemaRecord]> = changes.into_iter().map(record).collect();
+        });
+        // A few at a time: those of a whole server take room.
+        loop {
+            let some: Arc<[SchemaRecord]> = records.by_ref().take(RECORDS_MAX).collect();
+            if some.is_empty() {
+                break;
+            }
+            self.append_schemas(some).await?;
+        }
+        self.schema_version = version;
+        self.router.handle_schema_version(version);
+        Ok(())
+    }
+
+    async fn append_schemas(&mut self, records: Arc<[SchemaRecord]>) -> Result<()> {
         loop {
             let ours = Arc::clone(&records);
             match self.with_history(move |history| history.append(&ours)).await {
@@ -177,12 +192,9 @@ impl ReaderContext {
                     tracing::warn!(pipeline = %self.name, "{}: waiting for room", e.what);
                     sleep(FULL_DISK_PAUSE).await;
                 }
-                other => break other?,
+                other => return other,
             }
         }
-        self.schema_version = version;
-        self.router.handle_schema_version(version);
-        Ok(())
     }
 
     /// Works with the schema history on a housekeeping thread: it reads and syncs files.

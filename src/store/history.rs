@@ -34,6 +34,8 @@ pub(super) const FILE_NEW: &str = "history.new";
 /// Format version 1 in its name: a later build can tell.
 const MAGIC: [u8; 16] = *b"PENSTOCK-HIST-1\n";
 const HEAD: usize = 8;
+/// Key of the record, first in its file, that says from which version on the file is whole.
+const BASE: &str = "\0base";
 /// A longer record is damage, bytes.
 const RECORD_BYTES_MAX: usize = 64 << 20;
 /// A file below this is never rewritten, bytes.
@@ -60,6 +62,8 @@ pub struct History {
     file: File,
     end: u64,
     last_version: u64,
+    /// What lies before this version was removed.
+    base: u64,
     /// Bytes of the newest record of each name.
     live: BTreeMap<String, u64>,
     live_bytes: u64,
@@ -85,6 +89,7 @@ impl History {
             file,
             end: 0,
             last_version: 0,
+            base: 0,
             live: BTreeMap::new(),
             live_bytes: 0,
             failed: false,
@@ -108,9 +113,19 @@ impl History {
         self.last_version
     }
 
+    /// The version from which on the history is whole: before it, what was superseded is missing.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
     /// Every record, oldest first. One is in memory at a time.
     pub fn for_each(&self, mut handle: impl FnMut(SchemaRecord)) -> Result<()> {
-        self.scan(|record, _| handle(record)).map(drop)
+        self.scan(|record, _| {
+            if record.table != BASE {
+                handle(record);
+            }
+        })
+        .map(drop)
     }
 
     /// Stores records durably, with one fsync, in the order given.
@@ -149,6 +164,10 @@ impl History {
     /// Cuts off what was recorded after `version`: a run begins at its checkpoint and reads the
     /// rest from the log again.
     pub fn cut_behind(&mut self, version: u64) -> Result<()> {
+        if version < self.base {
+            // What is left cannot tell how things were then: begin anew behind that version.
+            return self.replace(&[&MAGIC[..], &encode(&base(version, version + 1))].concat());
+        }
         if self.last_version <= version {
             return Ok(());
         }
@@ -184,14 +203,15 @@ impl History {
             at += 1;
         })?;
         let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&encode(&base(0, durable.max(self.base))));
         let mut at = 0_u64;
         self.scan(|record, _| {
             let gone = match newest.get(&record.table) {
                 Some(&(newest, null)) => at < newest || at == newest && null,
                 None => false,
             };
-            // The last of all stays whatever it says: its version is the file's.
-            if !gone || record.version == self.last_version {
+            // Ours is written anew; the last of all stays: its version is the file's.
+            if record.table != BASE && (!gone || record.version == self.last_version) {
                 bytes.extend_from_slice(&encode(&record));
             }
             at += 1;
@@ -199,10 +219,15 @@ impl History {
         if bytes.len() as u64 * 4 > self.end * 3 {
             return Ok(());
         }
+        self.replace(&bytes)
+    }
+
+    /// Puts a whole new file in the old one's place.
+    fn replace(&mut self, bytes: &[u8]) -> Result<()> {
         let path = self.folder.join(FILE_NEW);
         let file = open_file(&path)?;
         file.set_len(0)
-            .and_then(|()| file.write_all_at(&bytes, 0))
+            .and_then(|()| file.write_all_at(bytes, 0))
             .map_err(|error| explain("written", &path, error))?;
         disk::sync(&file).map_err(|error| fsync_failed(&path, error))?;
         std::fs::rename(&path, &self.path).map_err(|error| explain("renamed", &path, error))?;
@@ -212,7 +237,10 @@ impl History {
     }
 
     fn note(&mut self, record: &SchemaRecord, len: u64) {
-        self.last_version = record.version;
+        self.last_version = self.last_version.max(record.version);
+        if record.table == BASE {
+            return;
+        }
         let before = match record.schema.is_null() {
             true => self.live.remove(&record.table),
             false => {
@@ -226,15 +254,19 @@ impl History {
     fn rescan(&mut self) -> Result<()> {
         (self.last_version, self.live_bytes) = (0, 0);
         self.live.clear();
-        let mut notes = Vec::new();
+        let (mut notes, mut base) = (Vec::new(), 0);
         self.end = self.scan(|record, len| {
             let schema = match record.schema.is_null() {
                 true => serde_json::Value::Null,
                 false => serde_json::Value::Bool(true),
             };
             let position = serde_json::Value::Null;
+            if record.table == BASE {
+                base = record.schema.as_u64().unwrap_or_default();
+            }
             notes.push((SchemaRecord { schema, position, ..record }, len));
         })?;
+        self.base = base;
         for (record, len) in notes {
             self.note(&record, len);
         }
@@ -308,6 +340,12 @@ impl History {
         file.seek(SeekFrom::Start(next))?;
         Ok(read_record(&mut BufReader::new(file), &mut Vec::new())?.is_some())
     }
+}
+
+/// `from`: the version from which on the file is whole. `version`: one that counts as recorded.
+fn base(version: u64, from: u64) -> SchemaRecord {
+    let position = serde_json::Value::Null;
+    SchemaRecord { version, position, table: BASE.into(), schema: from.into() }
 }
 
 fn open_file(path: &Path) -> Result<File> {

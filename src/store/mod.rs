@@ -108,6 +108,15 @@ impl State {
         History::open(&self.folder, needed)
     }
 
+    /// Removes the schema history: what a checkpoint with version 0 goes with.
+    pub fn forget_history(&self) -> Result<()> {
+        for file in [history::FILE, history::FILE_NEW] {
+            let path = self.folder.join(file);
+            gone(path.clone(), std::fs::remove_file(&path))?;
+        }
+        disk::sync_folder(&self.folder).map_err(|error| fsync_failed(&self.folder, error))
+    }
+
     /// The spill store. Groups of an earlier run are kept until the router, which knows those that
     /// the checkpoint needs, removes them.
     pub fn spill(&self) -> Result<FileSpill> {
@@ -122,19 +131,19 @@ impl State {
     pub fn delete(self) -> Result<()> {
         let Self { folder, slots, .. } = &self;
         slots.clear(folder)?;
-        let gone = |path: PathBuf, result: io::Result<()>| match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(explain("removed", &path, error))
-            }
-            _ => Ok(()),
-        };
-        for file in [history::FILE, history::FILE_NEW] {
-            let history = folder.join(file);
-            gone(history.clone(), std::fs::remove_file(&history))?;
-        }
+        self.forget_history()?;
         let spill = folder.join("spill");
         gone(spill.clone(), std::fs::remove_dir_all(&spill))?;
         disk::sync_folder(folder).map_err(|error| fsync_failed(folder, error))
+    }
+}
+
+fn gone(path: PathBuf, removed: io::Result<()>) -> Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(explain("removed", &path, error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ mod proxy;
 mod records;
 mod refusals;
 mod refusals_mysql;
+mod schemas;
 mod server;
 mod smoke;
 mod takeover;

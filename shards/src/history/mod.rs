@@ -193,8 +193,8 @@ impl Catalogue {
     /// understood, else it is unknown (and exists).
     pub fn seed_table(&mut self, database: &str, show_create: &str, sql_mode: u64) -> bool {
         let statement = Statement { sql: show_create, database, sql_mode, ..Statement::default() };
-        let _ = self.apply(&statement);
-        false
+        let applied = self.apply(&statement);
+        applied.last().is_some_and(|last| matches!(last.effect, Effect::Created(_)))
     }
 
     /// A table's definition; `None`: there is no such table, or it is unknown.
@@ -220,6 +220,14 @@ impl Catalogue {
         self.tables.iter().filter_map(|(name, state)| match state {
             State::Known(definition) => Some((name, definition)),
             State::Unknown(_) => None,
+        })
+    }
+
+    /// Every table that exists and is unknown, by name.
+    pub fn unknown_tables(&self) -> impl Iterator<Item = (&TableName, Reason)> {
+        self.tables.iter().filter_map(|(name, state)| match state {
+            State::Known(_) => None,
+            State::Unknown(reason) => Some((name, *reason)),
         })
     }
 

@@ -198,7 +198,10 @@ fn set(pipeline: &Pipeline, taken: Taken) -> Result<u8> {
     let mut state = State::open_to_mend(&pipeline.state, &pipeline.name)?;
     let now_us = u64::try_from(clock::now_us()).unwrap_or(0);
     let epoch = state.next_epoch(now_us)?;
-    let checkpoint = moved(pipeline, state.load(), epoch, taken.position.clone());
+    let mut checkpoint = moved(pipeline, state.load(), epoch, taken.position.clone());
+    if pipeline.source.kind != SourceKind::Postgres {
+        checkpoint.schema_version = schema_version(&state, &taken.position)?;
+    }
     state.save(&checkpoint)?;
     let place = words::describe(&taken.position);
     let mut words = format!("{}: from now on: {place}\n", pipeline.name);
@@ -215,6 +218,17 @@ fn set(pipeline: &Pipeline, taken: Taken) -> Result<u8> {
     }
     output::print(&words);
     Ok(0)
+}
+
+/// The schema history's version at `position`; 0 where it cannot tell: the next run then proves its
+/// catalogue. A history that is damaged is removed, as one that tells nothing.
+fn schema_version(state: &State, position: &Position) -> Result<u64> {
+    let Ok(history) = state.history() else {
+        state.forget_history()?;
+        return Ok(0);
+    };
+    let known = state.load().and_then(|checkpoint| checkpoint.position.as_ref());
+    source::mysql::offsets::schema_version(&history, position, known)
 }
 
 /// The checkpoint that begins at `position`. Of an older one only what belongs to the sinks stays

@@ -67,15 +67,6 @@ pub(super) const CODES: &[Code] = &[
                 the log already: take a new snapshot.",
     },
     Code {
-        code: "my-ddl",
-        title: "a captured table was changed by DDL, and the log names no columns",
-        means: "With `binlog_row_metadata` MINIMAL or NO_LOG the log does not say which column is \
-                which. After DDL the rows cannot be read with certainty, so they are not read at \
-                all.",
-        mend: "`SET PERSIST binlog_row_metadata = FULL` (MariaDB: SET GLOBAL, and in its \
-                configuration), then take a new snapshot. With FULL, DDL does not stop a pipeline.",
-    },
-    Code {
         code: "my-debezium-offset",
         title: "Debezium's offset cannot be taken over",
         means: "The value is not one that a MySQL or MariaDB connector stores, or its snapshot was \
@@ -265,9 +256,10 @@ pub(super) const CODES: &[Code] = &[
         code: "my-row-metadata",
         title: "whether the log names its columns",
         means: "With `binlog_row_metadata = FULL` names, signs, character sets and labels are in \
-                the log, and DDL does not stop a pipeline.",
-        mend: "`SET PERSIST binlog_row_metadata = FULL` (MariaDB: SET GLOBAL, and in its \
-                configuration).",
+                the log. With MINIMAL and NO_LOG they come from the schema history, which follows \
+                every statement of the log.",
+        mend: "Nothing. FULL also serves a position without history: `SET PERSIST \
+                binlog_row_metadata = FULL` (MariaDB: SET GLOBAL, and in its configuration).",
     },
     Code {
         code: "my-row-too-large",
@@ -290,19 +282,21 @@ pub(super) const CODES: &[Code] = &[
     },
     Code {
         code: "my-schema-disagrees",
-        title: "log and catalogue disagree on a table",
-        means: "The log names no columns, and the types in it are not those of the table in the \
-                catalogue.",
-        mend: "`SET PERSIST binlog_row_metadata = FULL` (MariaDB: SET GLOBAL), then take a new \
-                snapshot.",
+        title: "log and schema history disagree on a table",
+        means: "The log names no columns, and the types in it are not those that the statements \
+                before it made. The row is not decoded by guess.",
+        mend: "Take a new snapshot, and please report the statement. With `SET PERSIST \
+                binlog_row_metadata = FULL` (MariaDB: SET GLOBAL) the log names its columns itself.",
     },
     Code {
         code: "my-schema-unknown",
         title: "a table's columns at this point of the log cannot be known",
-        means: "The log names no columns, and DDL lies between the catalogue and the row. Equal \
-                types do not prove equal columns, so the row is not decoded by guess.",
-        mend: "`SET PERSIST binlog_row_metadata = FULL` (MariaDB: SET GLOBAL), then take a new \
-                snapshot.",
+        means: "The log names no columns, the schema history does not have the table (a position \
+                set by hand, a statement that was not understood), and it was changed again since, \
+                so that the catalogue does not tell either. Equal types do not prove equal columns, \
+                so the row is not decoded by guess.",
+        mend: "Take a new snapshot. With `SET PERSIST binlog_row_metadata = FULL` (MariaDB: SET \
+                GLOBAL) the log names its columns itself.",
     },
     Code {
         code: "my-server-busy",

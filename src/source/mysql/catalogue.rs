@@ -10,6 +10,8 @@ use std::sync::Arc;
 use penstock_protocol::mysql::handshake::version_numbers;
 use penstock_protocol::schema::{Charset, Column, ColumnType, DefaultValue, SourceKind, TableName};
 
+use penstock_shards::history::DatabaseDefinition;
+
 use super::connection::{Connection, cell, literal, quote};
 use super::errors;
 use crate::config::TableFilter;
@@ -148,6 +150,33 @@ pub async fn table(
         literal(&name.table)
     );
     Ok(read(connection, server, filter, &only).await?.into_iter().next())
+}
+
+/// Names of all base tables (and MariaDB's sequences), captured or not, in order.
+pub async fn names(connection: &mut Connection) -> Result<Vec<TableName>> {
+    let rows = connection
+        .query(&format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED','SEQUENCE') \
+             AND TABLE_SCHEMA NOT IN {BUILT_IN} ORDER BY 1, 2"
+        ))
+        .await?;
+    Ok(rows.0.iter().map(|row| table_name(cell(row, 0), cell(row, 1))).collect())
+}
+
+/// All databases with their defaults.
+pub async fn databases(connection: &mut Connection) -> Result<Vec<(String, DatabaseDefinition)>> {
+    let rows = connection
+        .query(&format!(
+            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME \
+             FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN {BUILT_IN} ORDER BY 1"
+        ))
+        .await?;
+    let one = |row: &Vec<Option<String>>| {
+        let (charset, collation) = (cell(row, 1).to_owned(), cell(row, 2).to_owned());
+        (cell(row, 0).to_owned(), DatabaseDefinition { charset, collation })
+    };
+    Ok(rows.0.iter().map(one).collect())
 }
 
 async fn read(

@@ -114,22 +114,6 @@ pub fn losses(server: &Server) -> Vec<Finding> {
             .mend(format!("{persist} binlog_row_image = FULL")),
         );
     }
-    if !server.full_metadata() {
-        let value = match server.variable("binlog_row_metadata") {
-            "" => "not known to this server",
-            value => value,
-        };
-        findings.push(
-            Finding::warning(
-                "my-row-metadata",
-                format!(
-                    "binlog_row_metadata is {value}: the log names no columns, so DDL on a captured \
-                     table stops it"
-                ),
-            )
-            .mend(format!("{persist} binlog_row_metadata = FULL")),
-        );
-    }
     if server.is_on("binlog_transaction_compression") {
         findings.push(
             Finding::failure(
@@ -161,9 +145,16 @@ fn settings(server: &Server) -> Vec<Finding> {
     if is_whole_image(image) {
         findings.push(Finding::ok("my-row-image", format!("binlog_row_image is {image}")));
     }
-    if server.full_metadata() {
-        findings.push(Finding::ok("my-row-metadata", "binlog_row_metadata is FULL"));
-    }
+    findings.push(if server.full_metadata() {
+        Finding::ok("my-row-metadata", "binlog_row_metadata is FULL")
+    } else {
+        let value = match server.variable("binlog_row_metadata") {
+            "" => "not known to this server",
+            value => value,
+        };
+        let what = format!("binlog_row_metadata is {value}: the schema history names the columns");
+        Finding::ok("my-row-metadata", what)
+    });
     findings.push(if server.is_mariadb() {
         if server.is_on("gtid_strict_mode") {
             Finding::ok("my-gtid", "gtid_strict_mode is ON")

@@ -26,8 +26,9 @@ use penstock_shards::spill::SpillError;
 
 use super::catalogue::{self, CatalogueTable, Server};
 use super::groups::{Group, begin_of, start_group};
+use super::history::TableHistory;
 use super::place::Place;
-use super::schema::Resolved;
+use super::schema::{Resolved, Told};
 use super::{Reader, errors, inflate, open};
 use crate::error::{Error, Result};
 use crate::runtime::{sleep, timeout};
@@ -83,6 +84,11 @@ impl Log {
             group: None,
             query: None,
         }
+    }
+
+    /// Numbers of tables no longer mean what they did.
+    pub(super) fn forget_maps(&mut self) {
+        self.maps.clear();
     }
 
     /// Where an event starts; the last known offset if it does not tell.
@@ -304,22 +310,18 @@ impl Reader {
                 let name = named(&table, &database, &log.server);
                 Box::pin(self.truncate(log, header, &name)).await?;
             }
-            Statement::Ddl(tables) => {
-                // The first half of MariaDB's two-phase ALTER has no effect yet, nor a taken-back one.
-                if !matches!(group.alter, Alter::Start | Alter::Rollback) {
-                    for table in &tables {
-                        let name = named(table, &database, &log.server);
-                        Box::pin(self.ddl(log, header, &name)).await?;
-                    }
-                }
-            }
             Statement::Dml(tables) => {
                 for table in &tables {
                     let name = named(table, &database, &log.server);
                     Box::pin(self.statement_dml(log, header, &name)).await?;
                 }
             }
-            Statement::Other => {}
+            Statement::Ddl(_) | Statement::Other => {
+                // The first half of MariaDB's two-phase ALTER has no effect yet, nor a taken-back one.
+                if !matches!(group.alter, Alter::Start | Alter::Rollback) {
+                    Box::pin(self.schema_statement(log, header, &query)).await?;
+                }
+            }
         }
         if log.group.as_ref().is_some_and(|group| !group.begun) {
             self.end_alone(log, header);
@@ -334,30 +336,6 @@ impl Reader {
             self.ctx.router.advance(delta.clone());
             self.arrived(&group, &delta);
         }
-    }
-
-    async fn ddl(&mut self, log: &mut Log, header: &EventHeader, name: &TableName) -> Result<()> {
-        if !self.captured(name) {
-            return Ok(());
-        }
-        // Numbers of the log point to the old shape; the next TABLE_MAP tells the new one.
-        log.maps.clear();
-        if self.schemas.handle_ddl(name) && !log.server.full_metadata() {
-            let e = Error::definite(
-                "my-ddl",
-                format!(
-                    "{name} was changed by DDL, and the log names no columns \
-                     (binlog_row_metadata is not FULL): its next rows cannot be read with certainty"
-                ),
-            )
-            .at(log.at(header))
-            .hint(
-                "SET PERSIST binlog_row_metadata = FULL (MariaDB: SET GLOBAL, and in the \
-                 configuration), then take a new snapshot; with FULL, DDL does not stop a pipeline",
-            );
-            self.ctx.stop_table(name, log.start_of(header), e).await?;
-        }
-        Ok(())
     }
 
     /// Rows that changed by a statement are not in the log (HAZARDS L28).
@@ -413,10 +391,15 @@ impl Reader {
         let schema = match self.schemas.current(name) {
             Some(schema) => schema,
             None => {
-                let table = self.read_table(name).await?;
+                let told = told(self.history.as_ref(), log, name);
+                let told = told.map(|told| told.table(name, &self.ctx.source.filter));
+                let table = match told {
+                    Some(table) => Some(table),
+                    None => self.read_table(name).await?,
+                };
                 // Dropped since: nobody has rows of it.
                 let Some(table) = table else { return Ok(()) };
-                let schema = self.schemas.hinted(&mut self.ctx.tables, table);
+                let schema = self.schemas.of_catalogue(&mut self.ctx.tables, &table);
                 self.ctx.router.handle_schema(schema.clone());
                 schema
             }
@@ -467,9 +450,11 @@ impl Reader {
         name: &TableName,
         body: &[u8],
     ) -> Result<Option<TableId>> {
+        let mut asked = false;
         loop {
+            let told = told(self.history.as_ref(), log, name);
             let (tables, filter) = (&mut self.ctx.tables, &self.ctx.source.filter);
-            match self.schemas.resolve(tables, filter, name, body, self.proved) {
+            match self.schemas.resolve(tables, filter, (name, body), told, asked) {
                 Ok(Resolved::Same(schema)) => return Ok(Some(schema.table)),
                 Ok(Resolved::New(schema)) => {
                     let id = schema.table;
@@ -481,10 +466,13 @@ impl Reader {
                     self.schemas.handle_catalogue(name, table);
                 }
                 Ok(Resolved::WantsProof) => {
-                    let place = self.place.clone().expect("invariant: streaming has a place");
-                    self.prove(&place).await?;
+                    asked = true;
+                    self.recheck().await?;
                 }
-                Err(e) if e.class == crate::error::Class::Definite => {
+                Err(mut e) if e.class == crate::error::Class::Definite => {
+                    if let Some(why) = self.history.as_ref().and_then(|h| h.why_unknown(name)) {
+                        e.what = format!("{}; what is missing: {why}", e.what);
+                    }
                     let e = e.at(log.at(header));
                     self.ctx.stop_table(name, log.start_of(header), e).await?;
                     return Ok(None);
@@ -566,9 +554,15 @@ impl Reader {
         }
     }
 
-    fn captured(&self, name: &TableName) -> bool {
+    pub(super) fn captured(&self, name: &TableName) -> bool {
         !catalogue::is_built_in(&name.database) && self.ctx.captured(name)
     }
+}
+
+/// What the history says of a table at our place.
+fn told<'a>(history: Option<&'a TableHistory>, log: &Log, name: &TableName) -> Option<Told<'a>> {
+    let definition = history?.definition(name)?;
+    Some(Told { definition, mariadb: log.server.is_mariadb() })
 }
 
 /// The body, its checksum verified.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use penstock_protocol::position::{Gtid, Position, PositionDelta};
-use penstock_protocol::schema::{Column, ColumnType, SourceKind};
+use penstock_protocol::schema::SourceKind;
 use penstock_shards::bucket::BucketMap;
+use penstock_shards::history::{ColumnDefinition, TableDefinition};
 use penstock_shards::hop::ShardInput;
 use penstock_shards::router::{Router, RouterOutput};
 use penstock_shards::spill::MemorySpill;
@@ -16,9 +17,9 @@ use crate::config::{
 use crate::progress::ProgressSink;
 use crate::runtime::{block_on, mailbox, segments, watch};
 use crate::source::heartbeat::Heartbeat;
-use crate::source::mysql::catalogue::CatalogueTable;
 use crate::source::mysql::{schema::Schemas, stream::Clash};
 use crate::source::{ReaderContext, Start, TableDirectory};
+use crate::store::State;
 
 fn name(table: &str) -> TableName {
     TableName { database: "d".into(), schema: String::new(), table: table.into() }
@@ -44,25 +45,11 @@ fn reader() -> Reader {
         on_table_error: OnTableError::Fail,
         include_query: false,
         provide_transaction_metadata: false,
-        include_schema_changes: true,
+        include_schema_changes: false,
+        store_only_captured_tables: false,
         heartbeat_interval_ms: 0,
         heartbeat_action_query: None,
     };
-    let mut schemas = Schemas::default();
-    let column = |name: &str| Column {
-        name: name.into(),
-        ty: ColumnType::Int { bits: 32, unsigned: false },
-        nullable: false,
-        default: None,
-        included: true,
-    };
-    schemas.handle_certain(vec![CatalogueTable {
-        name: name("t"),
-        columns: vec![column("a")],
-        key: vec![0],
-        rows_estimate: 0,
-        period: None,
-    }]);
     let (_, flushed) = watch::channel(crate::source::context::Flushed::default());
     let (_, stop) = watch::channel(false);
     let (notices, _) = mailbox(4);
@@ -96,8 +83,8 @@ fn reader() -> Reader {
         server_id: 1,
         place: Some(place()),
         goal: None,
-        schemas,
-        proved: true,
+        schemas: Schemas::default(),
+        history: None,
         alive: false,
         streamed: false,
         clash: Clash::default(),
@@ -121,6 +108,7 @@ use crate::source::mysql::place::Gtids;
 /// A log of a server of this kind, and its events with rising offsets.
 struct Tape {
     reader: Reader,
+    _state: (State, tempfile::TempDir),
     log: Log,
     pos: u64,
     number: u64,
@@ -136,8 +124,16 @@ impl Tape {
             gtids: Some(String::new()),
         }));
         let server = Server::of(kind, version, &[("binlog_row_metadata", "MINIMAL")]);
+        let column = ColumnDefinition { name: "a".into(), ..ColumnDefinition::default() };
+        let table = TableDefinition { columns: vec![column], ..TableDefinition::default() };
+        let mut history = TableHistory::new(&server);
+        drop(history.learn(&name("t"), table.into()));
+        reader.history = Some(history);
         let log = Log::new(server, &place());
-        Self { reader, log, pos: 4, number: 0 }
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = State::open(folder.path(), "p").expect("a state");
+        reader.ctx.history = Some(state.history().expect("a history"));
+        Self { reader, _state: (state, folder), log, pos: 4, number: 0 }
     }
 
     fn mysql() -> Self {
@@ -183,6 +179,18 @@ impl Tape {
         self.event(ty::TABLE_MAP, &map)?;
         let row = [5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xff, 0, value, 0, 0, 0];
         self.event(ty::WRITE_ROWS, &row)
+    }
+
+    /// The schema version of the last point.
+    fn version(&mut self) -> u64 {
+        self.reader.ctx.router.flush().expect("a flush");
+        let mut version = None;
+        while let Some(output) = self.reader.ctx.router.poll().expect("an output") {
+            if let RouterOutput::Point(point) = output {
+                version = Some(point.schema_version);
+            }
+        }
+        version.expect("a point")
     }
 
     /// Values of the rows that were routed, and the last point's end.
@@ -333,17 +341,66 @@ fn l28_nothing_is_skipped_silently() {
     assert_eq!(code(tape.event(ty::GTID, &body)), "my-log-order");
 }
 
+/// Names of the columns that the next TABLE_MAP of `d.t` with `count` INT columns stands for.
+fn columns_behind(tape: &mut Tape, count: u8) -> Result<Vec<String>> {
+    let mut map = vec![5, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, count];
+    map.extend(std::iter::repeat_n(3, usize::from(count)));
+    // No metadata; the first column is NOT NULL, the others are not.
+    map.extend([0, 0xfe & ((1 << count) - 1)]);
+    tape.gtid();
+    tape.query("BEGIN")?;
+    tape.event(ty::TABLE_MAP, &map)?;
+    tape.event(ty::XID, &[0; 8])?;
+    let schema = tape.reader.schemas.current(&name("t")).expect("a schema");
+    Ok(schema.columns.iter().map(|column| column.name.clone()).collect())
+}
+
 #[test]
-fn l24_ddl_without_names_in_the_log_stops_its_own_table_only() {
-    // Goal: DDL on another table passes, on a captured one it is Definite under MINIMAL. Method:
-    // statements of both.
+fn l24_each_row_has_the_shape_of_its_place() {
+    // Goal: DDL on any table passes and holds from its place on, also where the log names no
+    // columns; what a checkpoint needs is durable before its point; a map that does not agree is
+    // Definite. Method: statements and TABLE_MAPs of MINIMAL in turn.
     let mut tape = Tape::mysql();
-    tape.gtid();
-    tape.query("ALTER TABLE other ADD COLUMN t int").expect("not ours");
-    assert_eq!(end(&tape.routed().1), Some(tape.pos));
-    tape.gtid();
-    let e = tape.query("ALTER TABLE d.t ADD COLUMN b int").unwrap_err();
-    assert_eq!((e.code, e.class), ("my-ddl", crate::error::Class::Definite));
+    assert_eq!(columns_behind(&mut tape, 1).expect("known"), ["a"]);
+    let run = |tape: &mut Tape, sql: &str| {
+        tape.gtid();
+        tape.query(sql).expect("no statement stops anything");
+    };
+    run(&mut tape, "ALTER TABLE other ADD COLUMN t int");
+    run(&mut tape, "ALTER TABLE d.t ADD COLUMN b int, RENAME COLUMN a TO c");
+    assert_eq!(columns_behind(&mut tape, 2).expect("known"), ["c", "b"]);
+    assert_eq!(tape.version(), 1);
+    let e = columns_behind(&mut tape, 1).unwrap_err();
+    assert_eq!((e.code, e.class), ("my-schema-disagrees", crate::error::Class::Definite));
+    tape.log.group = None;
+    run(&mut tape, "CREATE TABLE t2 (x int NOT NULL, y int)");
+    run(&mut tape, "RENAME TABLE t TO t3, t2 TO t");
+    assert_eq!(columns_behind(&mut tape, 2).expect("known"), ["x", "y"]);
+    assert_eq!(tape.version(), 2);
+}
+
+#[test]
+fn l23_a_group_that_comes_again_is_applied_once() {
+    // Goal: a lost connection inside a group repeats no statement, though the same statement in
+    // another group counts. Method: the group twice, under one GTID and under two.
+    let mut tape = Tape::mysql();
+    let add = |tape: &mut Tape, name: &str| {
+        tape.gtid();
+        tape.query("BEGIN").expect("a query");
+        tape.query(&format!(
+            "ALTER TABLE t ADD COLUMN {name} int, DROP COLUMN a, ADD COLUMN a int"
+        ))
+        .expect("a statement");
+    };
+    add(&mut tape, "b");
+    tape.reader.ctx.router.interrupted().expect("a cut");
+    (tape.log.group, tape.number) = (None, tape.number - 1);
+    add(&mut tape, "b");
+    tape.event(ty::XID, &[0; 8]).expect("an XID");
+    assert_eq!(tape.reader.ctx.schema_version, 1);
+    let table = tape.reader.history.as_ref().and_then(|h| h.definition(&name("t")));
+    let names = table.expect("known").columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>();
+    assert_eq!(names, ["b", "a"]);
 }
 
 #[test]

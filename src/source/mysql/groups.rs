@@ -17,7 +17,7 @@ use penstock_shards::router::{GroupId, RouterError};
 use penstock_shards::spill::SpillError;
 
 use super::events::Log;
-use super::place::Gtids;
+use super::place::{Gtids, Place};
 use super::{Reader, errors};
 use crate::error::{Error, Result};
 use crate::source::context::router_error;
@@ -45,6 +45,8 @@ pub(super) struct Group {
     pub(super) server_id: u32,
     pub(super) thread: Option<u32>,
     pub(super) query: Option<Arc<str>>,
+    /// Statements so far that may change tables.
+    pub(super) statements: u32,
 }
 
 impl Reader {
@@ -70,11 +72,7 @@ impl Reader {
         }
         group.query = group.query.take().or(query);
         let hold = group.begun && (group.xa || !streams);
-        let id = match &group.gtid {
-            Some(gtid) => GroupId::Gtid(gtid.clone()),
-            None => GroupId::Binlog(group.file.clone(), group.start),
-        };
-        let (origin, commit_us) = (group.origin(), group.commit_us);
+        let (id, origin, commit_us) = (group.id(), group.origin(), group.commit_us);
         self.ctx.router.begin(origin, commit_us, hold, id).map_err(router_error)
     }
 
@@ -224,6 +222,20 @@ impl Reader {
         PositionDelta::Binlog { at, gtids }
     }
 
+    /// Our place if the open group ends with this event.
+    pub(super) fn place_behind(&self, log: &Log, end: &EventHeader) -> Place {
+        let mut place = self.place.clone().expect("invariant: streaming has a place");
+        if end.end_log_pos != 0 && !log.wrapped {
+            (place.file, place.pos) = (log.file.clone(), end.end_log_pos.into());
+        }
+        if let Some(gtid) = log.group.as_ref().and_then(|group| group.gtid.as_ref())
+            && place.gtids != Gtids::None
+        {
+            place.gtids.add(gtid);
+        }
+        place
+    }
+
     /// The router has the group: our place is behind it. Only now, so that a refused one is read
     /// again after a reconnect.
     pub(super) fn arrived(&mut self, group: &Group, delta: &PositionDelta) {
@@ -255,6 +267,25 @@ impl Group {
             routed: false,
             alter: Alter::No,
             server_id: header.server_id,
+            thread: None,
+            query: None,
+            statements: 0,
+        }
+    }
+
+    pub(super) fn id(&self) -> GroupId {
+        match &self.gtid {
+            Some(gtid) => GroupId::Gtid(gtid.clone()),
+            None => GroupId::Binlog(self.file.clone(), self.start),
+        }
+    }
+
+    /// The source block of a schema change: without thread and query, as Debezium has it.
+    pub(super) fn origin_of_statement(&self) -> TxnOrigin {
+        TxnOrigin::Binlog {
+            gtid: self.gtid.as_ref().map(|gtid| gtid.to_string().into()),
+            file: self.file.clone(),
+            server_id: self.server_id,
             thread: None,
             query: None,
         }

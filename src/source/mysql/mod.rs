@@ -10,14 +10,16 @@
 //! | `connection`, `auth`, `errors` | sessions, logins, what refusals mean |
 //! | `chunks` | the socket into segments, framed |
 //! | `catalogue`, `schema` | tables as the server and the log describe them |
+//! | `history`, `changes`, `shapes` | tables as the log's statements change them, and word of it |
 //! | `place`, `offsets` | positions, their proof, Debezium's offsets |
-//! | `snapshot` | the first rows |
+//! | `snapshot`, `preamble` | the first rows, and what the schema change topic tells before |
 //! | `stream`, `events`, `groups`, `inflate` | the dump, its groups, compressed events |
-//! | `proof` | that no DDL lies between catalogue and log |
+//! | `proof` | that a catalogue read now holds at an earlier place of the log |
 //! | `check` | `penstock check` |
 
 pub mod auth;
 pub mod catalogue;
+mod changes;
 pub mod check;
 mod chunks;
 pub mod connection;
@@ -25,12 +27,15 @@ pub mod errors;
 mod events;
 mod groups;
 pub mod heartbeat;
+mod history;
 mod inflate;
 pub mod offsets;
 mod pause;
 pub mod place;
+mod preamble;
 mod proof;
 mod schema;
+mod shapes;
 mod snapshot;
 mod stream;
 
@@ -42,6 +47,7 @@ use penstock_protocol::schema::SourceKind;
 
 use self::catalogue::Server;
 use self::connection::Connection;
+use self::history::TableHistory;
 use self::place::Place;
 use self::schema::Schemas;
 use self::snapshot::RowsEnd;
@@ -65,7 +71,7 @@ pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
         place: None,
         goal: None,
         schemas: Schemas::default(),
-        proved: false,
+        history: None,
         alive: false,
         streamed: false,
         clash: stream::Clash::default(),
@@ -87,8 +93,8 @@ struct Reader {
     /// `--exit-when-caught-up`: where to end.
     goal: Option<Place>,
     schemas: Schemas,
-    /// The catalogue was proved to fit the log from our place on (`proof`).
-    proved: bool,
+    /// What every table looks like at our place; `None`: not established yet.
+    history: Option<TableHistory>,
     /// The last session came as far as to read something.
     alive: bool,
     /// Any session came that far.
@@ -162,6 +168,7 @@ impl Reader {
             self.say_gap(e);
             self.ctx.start = Start::Fresh;
             self.place = None;
+            self.history = None;
         }
         anew
     }
@@ -273,7 +280,7 @@ impl Reader {
             self.ctx.router.snapshot_done(snapshot::done(&place)).map_err(router_error)?;
             return Ok(Begun::At(place));
         }
-        let view = snapshot::open_view(&mut connection, server, &self.ctx.source).await?;
+        let view = Box::pin(self.open_view(&mut connection, server)).await?;
         if view.tables.is_empty() {
             tracing::warn!(pipeline = %self.ctx.name, "{}", catalogue::none_captured().what);
         }
@@ -281,6 +288,9 @@ impl Reader {
         if mode == SnapshotMode::SchemaOnly {
             connection.query("COMMIT").await?;
         } else {
+            if self.ctx.source.include_schema_changes {
+                Box::pin(self.preamble(&mut connection, server, &view)).await?;
+            }
             let rows = snapshot::route_rows(&mut self.ctx, &mut self.schemas, connection, &view);
             if Box::pin(rows).await? == RowsEnd::Stopped {
                 return Ok(Begun::Ended(SourceEnd::Stopped));
@@ -291,8 +301,6 @@ impl Reader {
         if mode == SnapshotMode::InitialOnly {
             return Ok(Begun::Ended(SourceEnd::SnapshotTaken));
         }
-        self.schemas.handle_certain(view.tables);
-        self.proved = true;
         Ok(Begun::At(view.place))
     }
 

@@ -9,7 +9,9 @@ use penstock_protocol::position::{BinlogPosition, Position};
 use penstock_protocol::schema::SourceKind;
 use serde_json::Value;
 
+use super::place::Place;
 use crate::error::{Error, Result};
+use crate::store::History;
 
 pub use super::place::describe;
 
@@ -69,6 +71,37 @@ pub fn from_debezium(value: &Value, kind: SourceKind) -> Result<TakenOver> {
         _ => Position::MySql(position),
     };
     Ok(TakenOver { position, notes })
+}
+
+/// The version of the schema history that holds at `target`; 0: it cannot tell. `known`: how far the
+/// history was kept.
+///
+/// # Errors
+/// What reading the history gives.
+pub fn schema_version(
+    history: &History,
+    target: &Position,
+    known: Option<&Position>,
+) -> Result<u64> {
+    let kind = match target {
+        Position::MariaDb(_) => SourceKind::MariaDb,
+        _ => SourceKind::MySql,
+    };
+    let place = |position: &Position| Place::from_position(position, kind).ok();
+    let (Some(target), Some(known)) = (place(target), known.and_then(place)) else { return Ok(0) };
+    if !known.reached(&target) {
+        // Statements between the two were never seen.
+        return Ok(0);
+    }
+    let (mut version, mut beyond) = (0, false);
+    history.for_each(|record| {
+        let at = serde_json::from_value(record.position).ok();
+        beyond = beyond || !at.as_ref().and_then(place).is_some_and(|at| target.reached(&at));
+        if !beyond {
+            version = record.version;
+        }
+    })?;
+    Ok(if version < history.base() { 0 } else { version })
 }
 
 #[cfg(test)]

@@ -1,56 +1,86 @@
-//! The proof that a catalogue read now describes the rows of a log read later (HAZARDS L22): the
-//! log from our place to its end holds no DDL on the table.
+//! The proof that a catalogue read now describes the tables at an earlier place of the log (HAZARDS
+//! L22, L23): the log from that place to its end holds no statement that changes them.
 //!
-//! Enters: our place. Leaves: the captured tables of which it is true. Keeps: the catalogue is read
-//! before the log's end is reached; heads and statements alone are looked at.
+//! Enters: a place. Leaves: the schema history as of it, or single definitions. Keeps: the catalogue
+//! is read before the log's end is reached; heads and statements alone are looked at; what the log
+//! changes in between is unknown at the place.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use penstock_protocol::mysql::command::DumpMode;
-use penstock_protocol::mysql::ddl::{Statement, classify};
 use penstock_protocol::mysql::event::{self, Checksum, EventHeader, FormatDescription, Query, ty};
 use penstock_protocol::schema::TableName;
+use penstock_shards::history::TableDefinition;
 
-use super::catalogue::{self, CatalogueTable, Server};
+use super::catalogue::Server;
 use super::chunks::Chunks;
+use super::connection::Connection;
 use super::events::{named, payload_event};
+use super::history::{TableHistory, Touched, statement_text};
 use super::place::Place;
 use super::stream::{prepare_dump, start_dump};
 use super::{errors, inflate, open};
 use crate::error::Result;
 use crate::source::ReaderContext;
 
-/// Reads the catalogue, then the log from `place` to its end. `server_id` is not the stream's own.
-pub async fn tables_without_ddl(
+/// The whole history as of `place`, and what the log changes behind it. `server_id` is not the
+/// stream's own.
+pub async fn establish(
     ctx: &ReaderContext,
     place: &Place,
     server_id: u32,
-) -> Result<Vec<CatalogueTable>> {
+) -> Result<(TableHistory, Touched)> {
     let (mut connection, server) = open(&ctx.source).await?;
-    let mut tables = catalogue::tables(&mut connection, &server, &ctx.source.filter).await?;
-    prepare_dump(&mut connection, &server, place).await?;
-    start_dump(&mut connection, &server, place, server_id, DumpMode::ToEnd).await?;
+    let mut history = TableHistory::read(&mut connection, &server, &ctx.source.filter).await?;
+    let touched = touched_behind(ctx, connection, &server, place, server_id).await?;
+    history.forget(&touched);
+    Ok((history, touched))
+}
+
+/// Definitions of these tables, as far as they hold from `place` to the log's end.
+pub async fn recheck(
+    ctx: &ReaderContext,
+    place: &Place,
+    server_id: u32,
+    history: &TableHistory,
+) -> Result<Vec<(TableName, Arc<TableDefinition>)>> {
+    let (mut connection, server) = open(&ctx.source).await?;
+    let wanted = |name: &TableName| ctx.captured(name) && history.definition(name).is_none();
+    let mut read = TableHistory::read_some(&mut connection, &server, wanted).await?;
+    let touched = touched_behind(ctx, connection, &server, place, server_id).await?;
+    read.forget(&touched);
+    Ok(read.tables().map(|(name, table)| (name.clone(), table.clone())).collect())
+}
+
+/// Looks through the log from `place` to its end. The session is used up.
+async fn touched_behind(
+    ctx: &ReaderContext,
+    mut connection: Connection,
+    server: &Server,
+    place: &Place,
+    server_id: u32,
+) -> Result<Touched> {
+    prepare_dump(&mut connection, server, place).await?;
+    start_dump(&mut connection, server, place, server_id, DumpMode::ToEnd).await?;
     let endpoint = connection.endpoint.clone();
     let (wire, rest, seq, _) = connection.into_parts();
     let mut chunks =
         Chunks::new(wire, rest, seq, ctx.pool.clone(), endpoint, Some(super::HEARTBEAT * 3));
-    let mut scan = Scan { server: &server, checksum: None, changed: BTreeSet::new() };
+    let mut scan = Scan { server, checksum: None, touched: Touched::default() };
     let mut spans = Vec::new();
     loop {
         let segment = chunks.next(&mut spans).await?;
         if scan.chunk(segment.data(), &spans)? {
-            break;
+            return Ok(scan.touched);
         }
     }
-    tables.retain(|table| !scan.changed.contains(&table.name));
-    Ok(tables)
 }
 
 struct Scan<'a> {
     server: &'a Server,
     checksum: Option<Checksum>,
-    changed: BTreeSet<TableName>,
+    touched: Touched,
 }
 
 impl Scan<'_> {
@@ -82,12 +112,15 @@ impl Scan<'_> {
             body
         };
         let query = Query::parse(ty::QUERY, body).map_err(errors::broken)?;
-        let sql = String::from_utf8_lossy(query.sql);
-        let mode = query.vars.sql_mode.unwrap_or_default();
-        if let Statement::Ddl(names) = classify(&sql, mode, self.server.is_mariadb()) {
-            let database = String::from_utf8_lossy(query.database);
-            self.changed.extend(names.iter().map(|name| named(name, &database, self.server)));
+        if matches!(query.sql, b"BEGIN" | b"COMMIT") {
+            return Ok(());
         }
+        let sql = statement_text(query.sql, &query.vars);
+        let database = String::from_utf8_lossy(query.database);
+        let mode = query.vars.sql_mode.unwrap_or_default();
+        let server = self.server;
+        let full = |name: &_| named(name, &database, server);
+        self.touched.add(&sql, mode, server.is_mariadb(), &database, full);
         Ok(())
     }
 }

@@ -1,16 +1,18 @@
-//! Schemas of captured tables: from the log where it tells names and types, else from the
-//! catalogue as far as that is certain (DESIGN, invariant 11; HAZARDS L21–L24).
+//! Schemas of captured tables: from the log where it tells names and types, else from the schema
+//! history (DESIGN, invariant 11; HAZARDS L21–L24).
 //!
-//! Enters: TABLE_MAP bodies, catalogue tables, DDL on captured tables. Leaves: versions of
-//! `TableSchema`. Keeps: equal bytes give the same version; names and types in the log win; without
-//! them a table is decoded only while no DDL can have come between catalogue and row, and only if
-//! the types agree too; everything else is an error that says what to do.
+//! Enters: TABLE_MAP bodies, and what the history says of the table at that place. Leaves: versions
+//! of `TableSchema`. Keeps: equal bytes give the same version; names and types in the log win;
+//! without them a table is decoded only by the history's definition, and only if the physical types
+//! agree too; everything else is an error that says what to do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use penstock_protocol::mysql::ddl::change::RowBound;
 use penstock_protocol::mysql::table_map::{ColumnFacts, MapColumn, TableMap, column_type};
 use penstock_protocol::schema::{Column, ColumnType, DefaultValue, TableName, TableSchema};
+use penstock_shards::history::TableDefinition;
 
 use super::catalogue::CatalogueTable;
 use super::errors;
@@ -18,24 +20,15 @@ use crate::config::TableFilter;
 use crate::error::{Error, Result};
 use crate::source::TableDirectory;
 
-/// How far the catalogue's word on a table holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
-    /// Read at some time: good for defaults, not for names.
-    Hint,
-    /// No DDL on the table since: its names and order are those of the log.
-    Certain,
-}
-
 #[derive(Debug, Default)]
 struct Known {
     version: u32,
     current: Option<Arc<TableSchema>>,
     /// The TABLE_MAP body that `current` was made from, without the table's number.
     body: Vec<u8>,
-    catalogue: Option<(Arc<CatalogueTable>, Trust)>,
-    /// DDL was seen since the catalogue was read.
-    changed: bool,
+    /// The catalogue's word, read at some time where the history knows nothing: good for defaults,
+    /// not for names.
+    hint: Option<Arc<CatalogueTable>>,
 }
 
 /// What the reader must do about a TABLE_MAP.
@@ -47,8 +40,8 @@ pub enum Resolved {
     New(Arc<TableSchema>),
     /// Read the table's catalogue (`handle_catalogue`), then ask again.
     WantsCatalogue,
-    /// The log names no columns and the catalogue is not proved to fit: prove it
-    /// (`handle_certain`, for all tables at once), then ask again.
+    /// The log names no columns and the history does not know the table: read the catalogue and
+    /// prove that it fits (`proof`), then ask again, once.
     WantsProof,
 }
 
@@ -59,15 +52,13 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// A table as the snapshot's view shows it: certain, the stream begins at that view.
+    /// A table without a row of the log: as the snapshot's view shows it, or for TRUNCATE.
     pub fn of_catalogue(
         &mut self,
         tables: &mut TableDirectory,
         table: &CatalogueTable,
     ) -> Arc<TableSchema> {
         let known = self.known.entry(table.name.clone()).or_default();
-        known.catalogue = Some((Arc::new(table.clone()), Trust::Certain));
-        known.changed = false;
         let schema = TableSchema {
             table: tables.id(&table.name),
             version: known.version + 1,
@@ -86,30 +77,6 @@ impl Schemas {
         self.known.get(name)?.current.clone()
     }
 
-    /// A first version from the catalogue's word alone: for TRUNCATE, which has no row.
-    pub fn hinted(
-        &mut self,
-        tables: &mut TableDirectory,
-        table: CatalogueTable,
-    ) -> Arc<TableSchema> {
-        let name = table.name.clone();
-        let schema = self.of_catalogue(tables, &table);
-        if let Some(Known { catalogue: Some((_, trust)), .. }) = self.known.get_mut(&name) {
-            *trust = Trust::Hint;
-        }
-        schema
-    }
-
-    /// The tables of a view that no row is read from (`schema_only`), or of a catalogue that was
-    /// proved to hold from the stream's position on.
-    pub fn handle_certain(&mut self, tables: Vec<CatalogueTable>) {
-        for table in tables {
-            let known = self.known.entry(table.name.clone()).or_default();
-            known.catalogue = Some((Arc::new(table), Trust::Certain));
-            known.changed = false;
-        }
-    }
-
     /// A fresh word of the catalogue; `None`: the table is gone.
     pub fn handle_catalogue(&mut self, name: &TableName, table: Option<CatalogueTable>) {
         let known = self.known.entry(name.clone()).or_default();
@@ -120,34 +87,29 @@ impl Schemas {
             rows_estimate: 0,
             period: None,
         };
-        known.catalogue = Some((Arc::new(table.unwrap_or_else(gone)), Trust::Hint));
-        known.changed = false;
+        known.hint = Some(Arc::new(table.unwrap_or_else(gone)));
     }
 
-    /// DDL on a captured table was read from the log. True if a schema of it was in use that only
-    /// the catalogue vouches for: its next row could not be decoded with certainty.
-    pub fn handle_ddl(&mut self, name: &TableName) -> bool {
-        let known = self.known.entry(name.clone()).or_default();
-        known.changed = true;
-        known.body.clear();
-        let certain = matches!(known.catalogue, Some((_, Trust::Certain)));
-        if let Some((_, trust)) = &mut known.catalogue {
-            *trust = Trust::Hint;
+    /// DDL on a captured table was read from the log: what its next rows look like is asked anew.
+    pub fn handle_ddl(&mut self, name: &TableName) {
+        if let Some(known) = self.known.get_mut(name) {
+            known.body.clear();
+            known.hint = None;
         }
-        certain
     }
 
-    /// The schema for the rows behind this TABLE_MAP of a captured table.
+    /// The schema for the rows behind this TABLE_MAP of a captured table. `told`: its definition at
+    /// this place of the log. `asked`: `WantsProof` was answered before.
     ///
     /// # Errors
-    /// Definite, `my-schema-unknown`: there is no certain schema.
+    /// Definite: `my-schema-unknown`, `my-schema-disagrees`: there is no certain schema.
     pub fn resolve(
         &mut self,
         tables: &mut TableDirectory,
         filter: &TableFilter,
-        name: &TableName,
-        body: &[u8],
-        proved: bool,
+        (name, body): (&TableName, &[u8]),
+        told: Option<Told<'_>>,
+        asked: bool,
     ) -> Result<Resolved> {
         let known = self.known.entry(name.clone()).or_default();
         let content = body.get(6..).unwrap_or_default();
@@ -158,29 +120,15 @@ impl Schemas {
             return Ok(Resolved::Same(current.clone()));
         }
         let map = TableMap::parse(body).map_err(errors::broken)?;
-        if map.has_names {
-            if known.changed || known.catalogue.is_none() {
-                return Ok(Resolved::WantsCatalogue);
-            }
-            if let Some((table, trust)) = &known.catalogue
-                && !fits(&map, table)
-                && *trust == Trust::Certain
-            {
-                // The log is ahead of what was read once: the catalogue may know more by now.
-                return Ok(Resolved::WantsCatalogue);
-            }
-        } else {
-            match &known.catalogue {
-                Some((_, Trust::Certain)) => {}
-                _ if !proved => return Ok(Resolved::WantsProof),
-                _ => return Err(unknown(name)),
-            }
-        }
-        let table = known.catalogue.as_ref().map(|(table, _)| table.clone());
-        let id = tables.id(name);
-        let version = known.version + 1;
-        let mut schema = build(&map, table.as_deref(), filter, name)?;
-        (schema.table, schema.version) = (id, version);
+        let mut schema = match (map.has_names, told, &known.hint) {
+            (true, Some(told), _) => named(&map, &told.table(name, filter), true, filter),
+            (true, None, Some(hint)) => named(&map, hint, false, filter),
+            (true, None, None) => return Ok(Resolved::WantsCatalogue),
+            (false, Some(told), _) => unnamed(&map, told, filter, name)?,
+            (false, None, _) if !asked => return Ok(Resolved::WantsProof),
+            (false, None, _) => return Err(unknown(name)),
+        };
+        (schema.table, schema.version) = (tables.id(name), known.version + 1);
         known.body.clear();
         known.body.extend_from_slice(content);
         if let Some(current) = &known.current
@@ -189,6 +137,29 @@ impl Schemas {
             return Ok(Resolved::Same(current.clone()));
         }
         Ok(Resolved::New(known.take(schema)))
+    }
+}
+
+/// What the history says of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Its definition.
+    pub definition: &'a TableDefinition,
+    /// Of MariaDB, else of MySQL.
+    pub mariadb: bool,
+}
+
+impl Told<'_> {
+    /// In the catalogue's form.
+    pub fn table(self, name: &TableName, filter: &TableFilter) -> CatalogueTable {
+        let included = |column: &str| filter.column(&format!("{name}.{column}"));
+        CatalogueTable {
+            name: name.clone(),
+            columns: self.definition.schema_columns(self.mariadb, included),
+            key: self.definition.key(),
+            rows_estimate: 0,
+            period: period(self.definition),
+        }
     }
 }
 
@@ -201,57 +172,72 @@ impl Known {
     }
 }
 
+/// The two columns of a system-versioned table that say from when to when a row holds.
+fn period(definition: &TableDefinition) -> Option<[u16; 2]> {
+    let at = |bound| {
+        let at = definition.columns.iter().position(|column| column.is_row_bound(bound))?;
+        u16::try_from(at).ok()
+    };
+    let bounds = [at(RowBound::Start)?, at(RowBound::End)?];
+    definition.versioned.then_some(bounds)
+}
+
 fn unknown(name: &TableName) -> Error {
     Error::definite(
         "my-schema-unknown",
         format!(
-            "the columns of {name} at this point of the log cannot be known: the table was made \
-             or changed by DDL, and the log names no columns (binlog_row_metadata is not FULL)"
+            "the columns of {name} at this point of the log cannot be known: the schema history \
+             does not have it, it was changed since, and the log names no columns \
+             (binlog_row_metadata is not FULL)"
         ),
     )
     .hint(
-        "SET PERSIST binlog_row_metadata = FULL (MariaDB: SET GLOBAL, and in the configuration), \
-         then take a new snapshot of the pipeline; with FULL, DDL does not stop it",
+        "take a new snapshot of the pipeline; with SET PERSIST binlog_row_metadata = FULL \
+         (MariaDB: SET GLOBAL, and in the configuration) the log names its columns itself",
     )
 }
 
-/// Whether names and physical types agree, column by column.
-fn fits(map: &TableMap, table: &CatalogueTable) -> bool {
-    map.columns.len() == table.columns.len()
-        && map
-            .columns
-            .iter()
-            .zip(&table.columns)
-            .all(|(logged, listed)| logged.name.as_deref().is_none_or(|name| name == listed.name))
+/// FULL: the log's own word, joined with what the catalogue alone tells.
+fn named(
+    map: &TableMap,
+    table: &CatalogueTable,
+    certain: bool,
+    filter: &TableFilter,
+) -> TableSchema {
+    let name = &table.name;
+    let column = |logged: &MapColumn| {
+        let own = logged.name.as_deref().unwrap_or_default();
+        let column = named_column(logged, own, table.columns.iter().find(|c| c.name == own));
+        Column { included: filter.column(&format!("{name}.{own}")), ..column }
+    };
+    let columns = map.columns.iter().map(column).collect::<Vec<_>>();
+    let key = key(map, Some(table), certain, &columns);
+    let period = listed_period(table, &columns);
+    schema(name, columns, key, period)
 }
 
-/// Joins what the log tells with what the catalogue does.
-fn build(
+/// MINIMAL, NO_LOG: the definition's word, if number and physical types of the columns agree.
+fn unnamed(
     map: &TableMap,
-    table: Option<&CatalogueTable>,
+    told: Told<'_>,
     filter: &TableFilter,
     name: &TableName,
 ) -> Result<TableSchema> {
-    let listed = table.map(|t| t.columns.as_slice()).unwrap_or_default();
-    if !map.has_names && listed.len() != map.columns.len() {
-        return Err(disagree(name, "the number of columns"));
-    }
-    let mut columns = Vec::with_capacity(map.columns.len());
-    for (i, logged) in map.columns.iter().enumerate() {
-        let column = match &logged.name {
-            Some(own) => named(logged, own, listed.iter().find(|c| c.name == *own)),
-            None => {
-                let listed =
-                    listed.get(i).ok_or_else(|| disagree(name, "the number of columns"))?;
-                unnamed(logged, listed).ok_or_else(|| disagree(name, &listed.name))?
-            }
-        };
-        let included = filter.column(&format!("{name}.{}", column.name));
-        columns.push(Column { included, ..column });
-    }
-    let key = key(map, table, &columns);
-    let period = table.and_then(|table| listed_period(table, &columns));
-    Ok(TableSchema {
+    let included = |column: &str| filter.column(&format!("{name}.{column}"));
+    let columns = told
+        .definition
+        .join(map, told.mariadb, included)
+        .map_err(|e| disagree(name, e.column.as_deref().unwrap_or("the number of columns")))?;
+    Ok(schema(name, columns, told.definition.key(), period(told.definition)))
+}
+
+fn schema(
+    name: &TableName,
+    columns: Vec<Column>,
+    key: Vec<u16>,
+    period: Option<[u16; 2]>,
+) -> TableSchema {
+    TableSchema {
         table: penstock_protocol::frame::TableId(0),
         version: 0,
         name: name.clone(),
@@ -260,11 +246,11 @@ fn build(
         identity: Vec::new(),
         replica_identity: b'f',
         period,
-    })
+    }
 }
 
 /// FULL: the log's own word; from the catalogue only what the log cannot tell.
-fn named(logged: &MapColumn, name: &str, listed: Option<&Column>) -> Column {
+fn named_column(logged: &MapColumn, name: &str, listed: Option<&Column>) -> Column {
     let facts = |extension: Option<&Column>| {
         let told = extension.map(|c| facts_of(&c.ty)).unwrap_or_default();
         let own = ColumnFacts::of(logged);
@@ -279,21 +265,6 @@ fn named(logged: &MapColumn, name: &str, listed: Option<&Column>) -> Column {
         None => Some(DefaultValue::Unknown),
     };
     Column { name: name.into(), ty, nullable: logged.nullable, default, included: true }
-}
-
-/// MINIMAL, NO_LOG: the catalogue's word, if the physical type agrees.
-fn unnamed(logged: &MapColumn, listed: &Column) -> Option<Column> {
-    let own = ColumnFacts::of(logged);
-    let told = facts_of(&listed.ty);
-    let facts = ColumnFacts {
-        unsigned: own.unsigned.or(told.unsigned),
-        charset: own.charset.or(told.charset),
-        labels: own.labels.or(told.labels),
-        ..told
-    };
-    let ty = column_type(logged, &facts);
-    let agrees = same_type(&listed.ty, &ty) && listed.nullable == logged.nullable;
-    agrees.then(|| Column { ty, ..listed.clone() })
 }
 
 /// Equal for the row path; what is unsupported on both sides is not compared further.
@@ -329,11 +300,20 @@ fn facts_of(ty: &ColumnType) -> ColumnFacts {
     }
 }
 
-/// The log's primary key (FULL; also a promoted unique index), else the catalogue's key. MariaDB
-/// puts the end of the period last in the primary key of a system-versioned table: it is no part of
-/// the key that the user gave.
-fn key(map: &TableMap, table: Option<&CatalogueTable>, columns: &[Column]) -> Vec<u16> {
+/// The key of the definition, if that is of this place of the log: Debezium's choice. Else the log's
+/// own (FULL; also a promoted unique index), else that of the catalogue as it was read at some time.
+/// MariaDB puts the end of the period last in the primary key of a system-versioned table: it is no
+/// part of the key that the user gave.
+fn key(
+    map: &TableMap,
+    table: Option<&CatalogueTable>,
+    certain: bool,
+    columns: &[Column],
+) -> Vec<u16> {
     let listed = table.map(|table| listed_key(table, columns)).unwrap_or_default();
+    if certain && table.is_some_and(|table| same_names(&table.columns, columns)) {
+        return listed;
+    }
     let Some(parts) = map.primary_key.as_ref().filter(|parts| !parts.is_empty()) else {
         return listed;
     };
@@ -356,6 +336,10 @@ fn listed_period(table: &CatalogueTable, columns: &[Column]) -> Option<[u16; 2]>
     Some([at(start)?, at(end)?])
 }
 
+fn same_names(a: &[Column], b: &[Column]) -> bool {
+    a.iter().map(|c| &c.name).eq(b.iter().map(|c| &c.name))
+}
+
 /// The catalogue's key in the log's columns; none if one of them is not there.
 fn listed_key(table: &CatalogueTable, columns: &[Column]) -> Vec<u16> {
     let at = |part: &u16| {
@@ -369,18 +353,20 @@ fn listed_key(table: &CatalogueTable, columns: &[Column]) -> Vec<u16> {
 fn disagree(name: &TableName, what: &str) -> Error {
     Error::definite(
         "my-schema-disagrees",
-        format!("log and catalogue disagree on {name}: {what}"),
+        format!("log and schema history disagree on {name}: {what}"),
     )
     .hint(
-        "the table was changed while the log names no columns: SET PERSIST binlog_row_metadata = \
-         FULL (MariaDB: SET GLOBAL), then take a new snapshot of the pipeline",
+        "take a new snapshot of the pipeline; with SET PERSIST binlog_row_metadata = FULL \
+         (MariaDB: SET GLOBAL, and in the configuration) the log names its columns itself",
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use penstock_protocol::mysql::ddl::change::{DataType, DefaultDdl, TypeName};
     use penstock_protocol::schema::Charset;
+    use penstock_shards::history::ColumnDefinition;
 
     fn name() -> TableName {
         TableName { database: "d".into(), schema: String::new(), table: "t".into() }
@@ -417,45 +403,83 @@ mod tests {
         }
     }
 
-    fn resolve(schemas: &mut Schemas, body: &[u8], proved: bool) -> Result<Resolved> {
+    /// `t (NAMES[0] int default 5, NAMES[1] varchar(10))`, and what its key is.
+    fn definition(names: [&str; 2], width: u32) -> TableDefinition {
+        let ty = |name, length| DataType { name, length, ..DataType::default() };
+        let mut text = ty(TypeName::VarChar, Some(width));
+        text.charset = Some("utf8mb4".into());
+        text.collation = Some("utf8mb4_general_ci".into());
+        let column = |(name, ty, default): (&str, DataType, Option<DefaultDdl>)| ColumnDefinition {
+            name: name.into(),
+            ty,
+            nullable: true,
+            default,
+            ..Default::default()
+        };
+        let default = Some(DefaultDdl::Number("5".into()));
+        let int = ty(TypeName::Int, None);
+        let columns = [(names[0], int, default), (names[1], text, None)].map(column).into();
+        TableDefinition { columns, ..TableDefinition::default() }
+    }
+
+    fn resolve(
+        schemas: &mut Schemas,
+        body: &[u8],
+        told: Option<&TableDefinition>,
+        asked: bool,
+    ) -> Result<Resolved> {
         let mut tables = TableDirectory::default();
-        schemas.resolve(&mut tables, &TableFilter::default(), &name(), body, proved)
+        let told = told.map(|definition| Told { definition, mariadb: false });
+        let filter = TableFilter::default();
+        schemas.resolve(&mut tables, &filter, (&name(), body), told, asked)
+    }
+
+    fn new(resolved: Result<Resolved>) -> Arc<TableSchema> {
+        match resolved.unwrap() {
+            Resolved::New(schema) => schema,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
-    fn the_log_wins_over_the_catalogue() {
-        // Goal: names, types from the log; defaults and keys from a catalogue that agrees by name
-        // and type. Method: FULL metadata, a catalogue that has renamed the first column.
+    fn the_log_wins_over_the_history_and_the_catalogue() {
+        // Goal: names, types from the log; defaults from a definition or catalogue that agrees by
+        // name and type. Method: FULL metadata; a definition, none, another one.
         let mut schemas = Schemas::default();
         let full = body(Some(["a", "b"]));
-        assert_eq!(resolve(&mut schemas, &full, false).unwrap(), Resolved::WantsCatalogue);
-        schemas.handle_catalogue(&name(), Some(listed("a")));
-        let Ok(Resolved::New(schema)) = resolve(&mut schemas, &full, false) else { panic!() };
-        assert_eq!(schema.columns[0].default, Some(DefaultValue::Text("5".into())));
-        assert_eq!((schema.key.as_slice(), schema.version), (&[0u16][..], 1));
-        assert_eq!(resolve(&mut schemas, &full, false).unwrap(), Resolved::Same(schema.clone()));
+        let text = Some(DefaultValue::Text("5".into()));
+        let told = definition(["a", "b"], 10);
+        let schema = new(resolve(&mut schemas, &full, Some(&told), false));
+        assert_eq!((schema.columns[0].default.clone(), schema.version), (text.clone(), 1));
+        assert_eq!(resolve(&mut schemas, &full, None, false).unwrap(), Resolved::Same(schema));
         schemas.handle_ddl(&name());
-        assert_eq!(resolve(&mut schemas, &full, false).unwrap(), Resolved::WantsCatalogue);
-        schemas.handle_catalogue(&name(), Some(listed("x")));
-        let Ok(Resolved::New(next)) = resolve(&mut schemas, &full, false) else { panic!() };
-        assert_eq!((next.columns[0].name.as_str(), next.version), ("a", 2));
+        assert_eq!(resolve(&mut schemas, &full, None, false).unwrap(), Resolved::WantsCatalogue);
+        schemas.handle_catalogue(&name(), Some(listed("a")));
+        let schema = new(resolve(&mut schemas, &full, None, false));
+        assert_eq!((schema.columns[0].default.clone(), schema.key.as_slice()), (text, &[0u16][..]));
+        schemas.handle_ddl(&name());
+        let told = definition(["x", "b"], 10);
+        let next = new(resolve(&mut schemas, &full, Some(&told), false));
+        assert_eq!((next.columns[0].name.as_str(), next.version), ("a", 3));
         let unknown = Some(DefaultValue::Unknown);
         assert_eq!((next.columns[0].default.clone(), next.key.as_slice()), (unknown, &[][..]));
     }
 
     #[test]
-    fn l22_without_names_the_catalogue_must_be_certain() {
-        // Goal: agreeing types alone are not enough; DDL ends certainty. Method: MINIMAL metadata.
+    fn l22_without_names_the_definition_of_that_place_decides() {
+        // Goal: swapped names, same types: each row by the definition of its place; without one
+        // a proof is asked for, once. Method: MINIMAL metadata, a DDL between.
         let mut schemas = Schemas::default();
         let minimal = body(None);
-        schemas.handle_catalogue(&name(), Some(listed("a")));
-        assert_eq!(resolve(&mut schemas, &minimal, false).unwrap(), Resolved::WantsProof);
-        schemas.handle_certain(vec![listed("a")]);
-        let Ok(Resolved::New(schema)) = resolve(&mut schemas, &minimal, true) else { panic!() };
-        assert_eq!(schema.columns[0].name, "a");
-        assert!(schemas.handle_ddl(&name()));
-        let e = resolve(&mut schemas, &minimal, true).unwrap_err();
-        assert_eq!(e.code, "my-schema-unknown");
+        assert_eq!(resolve(&mut schemas, &minimal, None, false).unwrap(), Resolved::WantsProof);
+        let e = resolve(&mut schemas, &minimal, None, true).unwrap_err();
+        assert_eq!((e.code, e.class), ("my-schema-unknown", crate::error::Class::Definite));
+        let (ab, ba) = (definition(["a", "b"], 10), definition(["b", "a"], 10));
+        let names = |schema: &TableSchema| schema.columns.iter().map(|c| c.name.clone()).collect();
+        let first: Vec<_> = names(&new(resolve(&mut schemas, &minimal, Some(&ab), false)));
+        schemas.handle_ddl(&name());
+        let then: Vec<_> = names(&new(resolve(&mut schemas, &minimal, Some(&ba), false)));
+        assert_eq!((first, then), (vec!["a".into(), "b".into()], vec!["b".into(), "a".into()]));
     }
 
     #[test]
@@ -466,22 +490,20 @@ mod tests {
         map.primary_key = Some(vec![(0, 0), (1, 0)]);
         let plain = listed("a");
         let versioned = CatalogueTable { period: Some([0, 1]), ..plain.clone() };
-        assert_eq!(key(&map, Some(&versioned), &versioned.columns), [0]);
-        assert_eq!(key(&map, Some(&plain), &plain.columns), [0, 1]);
+        assert_eq!(key(&map, Some(&versioned), false, &versioned.columns), [0]);
+        assert_eq!(key(&map, Some(&plain), false, &plain.columns), [0, 1]);
+        assert_eq!(key(&map, Some(&plain), true, &plain.columns), [0]);
     }
 
     #[test]
     fn l21_types_that_disagree_are_definite() {
-        // Goal: never a guess. Method: a catalogue with another type, and one column fewer.
+        // Goal: never a guess. Method: a definition with another width, and one column fewer.
         let mut schemas = Schemas::default();
-        let mut other = listed("a");
-        other.columns[1].ty = ColumnType::Text { length_bytes: 2, charset: Charset::Utf8 };
-        schemas.handle_certain(vec![other]);
-        let e = resolve(&mut schemas, &body(None), true).unwrap_err();
+        let other = definition(["a", "b"], 11);
+        let e = resolve(&mut schemas, &body(None), Some(&other), false).unwrap_err();
         assert_eq!((e.code, e.class), ("my-schema-disagrees", crate::error::Class::Definite));
-        let mut short = listed("a");
+        let mut short = definition(["a", "b"], 10);
         short.columns.pop();
-        schemas.handle_certain(vec![short]);
-        assert!(resolve(&mut schemas, &body(None), true).is_err());
+        assert!(resolve(&mut schemas, &body(None), Some(&short), false).is_err());
     }
 }

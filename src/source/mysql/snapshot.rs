@@ -374,7 +374,7 @@ fn last_marker(marker: SnapshotMarker, last_of_all: bool) -> SnapshotMarker {
 }
 
 /// Tables in the order of the patterns that capture them, then by name.
-fn in_order<'a>(
+pub fn in_order<'a>(
     tables: &'a [CatalogueTable],
     filter: &config::TableFilter,
 ) -> Vec<&'a CatalogueTable> {

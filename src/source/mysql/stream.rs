@@ -20,7 +20,7 @@ use super::chunks::Chunks;
 use super::connection::{Connection, cell, literal};
 use super::events::{Log, Step};
 use super::place::{Gtids, Place};
-use super::{HEARTBEAT, Reader, identity, pause, proof};
+use super::{HEARTBEAT, Reader, identity, pause};
 use crate::error::{Class, Error, Result};
 use crate::runtime::sleep;
 use crate::source::SourceEnd;
@@ -133,10 +133,7 @@ impl Reader {
         server: Server,
     ) -> Result<SourceEnd> {
         let place = self.place.clone().expect("invariant: session() has set the place");
-        if !server.full_metadata() && !self.proved {
-            // Now rather than at the first row: the less log there is to look through.
-            self.prove(&place).await?;
-        }
+        Box::pin(self.ready_history(&server, &place)).await?;
         prepare_dump(&mut connection, &server, &place).await?;
         connection.register(self.server_id, &identity(&self.ctx.name)).await?;
         start_dump(&mut connection, &server, &place, self.server_id, DumpMode::Follow).await?;
@@ -190,16 +187,6 @@ impl Reader {
                 Some(Either::Right(_)) => self.ctx.flush().await?,
             }
         }
-    }
-
-    /// Proves which tables of the catalogue fit the log from `place` on (HAZARDS L22).
-    pub(super) async fn prove(&mut self, place: &Place) -> Result<()> {
-        // Another id than the stream's: an equal one would end it.
-        let id = self.server_id ^ 0x2000_0000;
-        let certain = Box::pin(proof::tables_without_ddl(&self.ctx, place, id)).await?;
-        self.schemas.handle_certain(certain);
-        self.proved = true;
-        Ok(())
     }
 
     /// Refuses to share our id with another replica, or with the server itself (HAZARDS H8).

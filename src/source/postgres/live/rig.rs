@@ -97,6 +97,7 @@ pub fn source(server: &Server, tables: &[&str]) -> Source {
         include_query: false,
         provide_transaction_metadata: false,
         include_schema_changes: true,
+        store_only_captured_tables: false,
         heartbeat_interval_ms: 0,
         heartbeat_action_query: None,
     }
