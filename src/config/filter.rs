@@ -22,7 +22,11 @@ pub(super) fn patterns(
 }
 
 fn pattern(value: &Value<'_>, parts: usize, form: &str) -> Result<Regex> {
-    let text = value.line()?.trim();
+    compile(value, value.line()?.trim(), parts, form)
+}
+
+/// The pattern `text`, which is `value` or a part of it.
+pub(super) fn compile(value: &Value<'_>, text: &str, parts: usize, form: &str) -> Result<Regex> {
     // A plain word list with too few dots matches no name at all: better said than found out late.
     let plain = text.chars().all(|c| c.is_alphanumeric() || "_.$-".contains(c));
     if plain && text.split('.').count() < parts {

@@ -1,6 +1,7 @@
 //! A pipeline's configuration, resolved: every default applied, every secret read, every path
 //! absolute. Parsing, validation and messages are in the files beside.
 
+mod columns;
 mod filter;
 mod load;
 mod names;

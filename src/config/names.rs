@@ -75,6 +75,11 @@ const KNOWN: &[(&str, &[&str])] = &[
             "topic_transaction",
             "include_schema_changes",
             "topic_naming_strategy",
+            "message_key_columns",
+            "column_truncate_to_N_chars",
+            "column_mask_with_N_chars",
+            "column_mask_hash_ALG_with_salt_SALT",
+            "column_mask_hash_v2_ALG_with_salt_SALT",
             "skip_messages_without_change",
             "extended_headers_enabled",
             "schema_name_adjustment_mode",
@@ -106,9 +111,7 @@ const LATER: &[(&str, &[&str])] = &[
     (
         "source",
         &[
-            "column_mask_*",
             "column_propagate_source_type",
-            "column_truncate_*",
             "connect_timeout_ms",
             "converters",
             "custom_metric_tags",
@@ -128,7 +131,6 @@ const LATER: &[(&str, &[&str])] = &[
             "max_batch_size",
             "max_queue_size",
             "max_queue_size_in_bytes",
-            "message_key_columns",
             "notification_*",
             "offset_mismatch_strategy",
             "plugin_name",
@@ -276,10 +278,10 @@ mod tests {
         assert_eq!(fate("source", "tabels"), Fate::Near("tables"));
         assert_eq!(fate("source", "Exclude-Tables"), Fate::Near("exclude_tables"));
         assert_eq!(fate("source", "table_include_list"), Fate::Renamed("`tables` in [source]"));
-        assert_eq!(fate("source", "column_mask_with_5_chars"), Fate::Later);
+        assert_eq!(fate("source", "gtid_source_includes"), Fate::Later);
         assert_eq!(fate("", "admin"), Fate::Later);
         assert_eq!(fate("sink", "slot"), Fate::Elsewhere("source"));
-        assert_eq!(fate("sink", "message_key_columns"), Fate::Later);
+        assert_eq!(fate("sink", "message_key_columns"), Fate::Elsewhere("source"));
         assert_eq!(fate("source", "zebra"), Fate::Unknown);
     }
 

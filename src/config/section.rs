@@ -82,6 +82,25 @@ impl<'t> Section<'t> {
         Some(Value { doc: self.doc, key: self.full(key), at, value: value.get_ref() })
     }
 
+    /// The keys that begin with `start` and their values, in the order of the file.
+    pub(super) fn take_all(&mut self, start: &str) -> Vec<(&'t str, Value<'t>)> {
+        let mut keys: Vec<(usize, &'t str)> = self
+            .keys
+            .iter()
+            .filter(|(key, _)| key.starts_with(start))
+            .map(|(key, (at, _))| (*at, *key))
+            .collect();
+        keys.sort_unstable();
+        let mut taken = Vec::with_capacity(keys.len());
+        for (_, key) in keys {
+            if let Some((at, value)) = self.keys.remove(key) {
+                let (doc, full) = (self.doc, self.full(key));
+                taken.push((key, Value { doc, key: full, at, value: value.get_ref() }));
+            }
+        }
+        taken
+    }
+
     /// The value of `key`, which must be there.
     pub(super) fn need(&mut self, key: &'static str, example: &str) -> Result<Value<'t>> {
         self.take(key).ok_or_else(|| {

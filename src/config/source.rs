@@ -13,7 +13,8 @@ use penstock_shards::encode::options::{
 
 use super::section::{Section, Value};
 use super::{
-    OnTableError, Postgres, Secret, Source, TableFilter, Tls, TlsMode, filter, postgres, secret,
+    OnTableError, Postgres, Secret, Source, TableFilter, Tls, TlsMode, columns, filter, postgres,
+    secret,
 };
 use crate::error::{Error, Result};
 
@@ -369,7 +370,12 @@ fn name_adjustment(value: &Value<'_>) -> Result<NameAdjustment> {
 }
 
 /// Options of the form of records that are neither of a type nor of a topic.
-fn record_form(section: &mut Section<'_>, options: &mut EncodeOptions) -> Result<()> {
+fn record_form(
+    section: &mut Section<'_>,
+    kind: SourceKind,
+    options: &mut EncodeOptions,
+) -> Result<()> {
+    columns::read(section, kind, &mut options.columns)?;
     if let Some(value) = section.take("skip_messages_without_change") {
         options.skip_messages_without_change = value.boolean()?;
     }
@@ -435,7 +441,7 @@ fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<Enc
     }
     beside_rows(section, &mut options)?;
     naming_strategy(section, kind)?;
-    record_form(section, &mut options)?;
+    record_form(section, kind, &mut options)?;
     if let Some(value) = section.take("unavailable_value_placeholder") {
         options.unavailable_value_placeholder = placeholder(&value)?;
     }

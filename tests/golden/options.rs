@@ -6,8 +6,10 @@ use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::schema::{Charset, Column, ColumnType, SourceKind, TableName, TableSchema};
 use penstock_shards::batch::Batch;
 use penstock_shards::encode::options::{
-    BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, TimePrecision,
+    BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, NameAdjustment,
+    TimePrecision,
 };
+use penstock_shards::encode::rules::{CellRule, ColumnPattern, ColumnRules, HashAlgorithm};
 use penstock_shards::encode::{Encoded, JsonEncoder, Resume, RowEncoder};
 use penstock_shards::hop::{Frame, TxnHead, TxnOrigin};
 use penstock_shards::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
@@ -401,4 +403,127 @@ fn a_row_that_fails_leaves_the_rows_before_it_and_nothing_else() {
         let key = batch.events[0].key.expect("a key");
         (key.at + key.len) as usize
     });
+}
+
+/// Rules over columns of `d b.t`.
+fn rules(cells: &[(&str, CellRule)], keys: &[&str]) -> EncodeOptions {
+    let pattern = |text: &str| {
+        ColumnPattern(regex::Regex::new(&format!("^(?:d b.t.{text})$")).expect("a pattern"))
+    };
+    let cells = cells.iter().map(|(text, rule)| (pattern(text), rule.clone())).collect();
+    let keys = keys.iter().map(|text| pattern(text)).collect();
+    EncodeOptions { columns: ColumnRules { keys, cells }, ..options() }
+}
+
+#[test]
+fn masked_cut_and_hashed_columns() {
+    // Goal: each rule on a value, on NULL and on an empty text; the key of a masked column is told as
+    // it is; numbers have no rule. Method: two rows by hand, exact text; hashes by `md5sum`.
+    let columns = [
+        ("k", TEXT, false),
+        ("cut", TEXT, true),
+        ("mask", TEXT, true),
+        ("hash", TEXT, true),
+        ("n", INT, true),
+    ];
+    let schema = table("t", &columns, &[0]);
+    let body: Vec<u8> = [
+        &[9, 0, 0, 0, 0, 0, 1, 0, 2, 0, 5, 0xFF][..],
+        &[
+            0b1110_0000,
+            2,
+            0,
+            b'i',
+            b'd',
+            4,
+            0,
+            b'a',
+            b'"',
+            b'b',
+            b'c',
+            1,
+            0,
+            b'x',
+            3,
+            0,
+            b'a',
+            b'b',
+            b'c',
+        ],
+        &[7, 0, 0, 0],
+        &[0b1111_1110, 0, 0],
+    ]
+    .concat();
+    let inputs = [input(&schema, FrameKind::Insert, 30, &body)];
+    let hash = |v2| CellRule::Hash { algorithm: HashAlgorithm::Md5, salt: String::new(), v2 };
+    let options = rules(
+        &[
+            ("k", CellRule::Mask(3)),
+            ("cut", CellRule::Truncate(2)),
+            ("mask", CellRule::Mask(1)),
+            ("hash", hash(true)),
+            ("n", CellRule::Mask(9)),
+        ],
+        &[],
+    );
+    let lines = encode(&body, &inputs, SourceKind::MySql, options).expect("two rows");
+    let told: Vec<&str> = lines
+        .iter()
+        .map(|line| {
+            let (_, rest) = line.split_once("\"key\":").expect("a key");
+            rest.split_once(",\"source\"").expect("a source").0
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "{\"k\":\"id\"},\"value\":{\"before\":null,\"after\":{\"k\":\"***\",\"cut\":\"a\\\"\",\
+             \"mask\":\"*\",\"hash\":\"900150983cd24fb0d6963f7d28e17f72\",\"n\":7}",
+            "{\"k\":\"\"},\"value\":{\"before\":null,\"after\":{\"k\":\"***\",\"cut\":null,\
+             \"mask\":\"*\",\"hash\":null,\"n\":null}",
+        ]
+    );
+}
+
+#[test]
+fn message_keys_and_adjusted_names() {
+    // Goal: `message_key_columns` in the order that is listed, also of a column that is not in the
+    // value; `field_name_adjustment_mode` in value and key; `skip_messages_without_change`. Method:
+    // rows by hand, exact text.
+    let columns = [("a", INT, true), ("1-b", INT, true)];
+    let mut schema = TableSchema::clone(&table("t", &columns, &[0]));
+    schema.columns[0].included = false;
+    let schema = Arc::new(schema);
+    let insert: Vec<u8> =
+        [&[9, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3][..], &[0b1111_1100, 1, 0, 0, 0, 2, 0, 0, 0]]
+            .concat();
+    let inputs = [input(&schema, FrameKind::Insert, 30, &insert)];
+    let with = |mode| EncodeOptions { field_name_adjustment: mode, ..rules(&[], &["1-b", "a"]) };
+    for (mode, name) in [
+        (NameAdjustment::None, "1-b"),
+        (NameAdjustment::Avro, "_1_b"),
+        (NameAdjustment::AvroUnicode, "_u0031_u002db"),
+    ] {
+        let lines = encode(&insert, &inputs, SourceKind::MySql, with(mode)).expect("a row");
+        let start = format!(
+            "{{\"topic\":\"shop.d_b.t\",\"key\":{{\"{name}\":2,\"a\":1}},\"value\":{{\"before\":null,\
+             \"after\":{{\"{name}\":2}},\"source\""
+        );
+        assert!(lines[0].starts_with(&start), "{}", lines[0]);
+    }
+    // Two updates: of the column that is left out alone, and of the other one.
+    let update: Vec<u8> = [
+        &[9, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3, 3][..],
+        &[0b1111_1100, 1, 0, 0, 0, 2, 0, 0, 0, 0b1111_1100, 3, 0, 0, 0, 2, 0, 0, 0],
+        &[0b1111_1100, 3, 0, 0, 0, 2, 0, 0, 0, 0b1111_1100, 3, 0, 0, 0, 4, 0, 0, 0],
+    ]
+    .concat();
+    let inputs = [input(&schema, FrameKind::Update, 31, &update)];
+    let skipping = EncodeOptions { skip_messages_without_change: true, ..options() };
+    let lines = encode(&update, &inputs, SourceKind::MySql, skipping).expect("rows");
+    assert_eq!(lines.len(), 1, "the key changed in the first one, and nothing that is told");
+    assert!(lines[0].contains("\"key\":{\"a\":3},\"value\":{\"before\":{\"1-b\":2},"));
+    assert!(lines[0].ends_with("\"at\":\"9.1\"}"), "ordinals count what is left out (L14)");
+    let lines = encode(&update, &inputs, SourceKind::MySql, options()).expect("rows");
+    assert_eq!(lines.len(), 4, "d, tombstone, c, u");
 }

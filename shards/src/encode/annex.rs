@@ -4,14 +4,17 @@
 //! to the batch. Keeps: fields in schema order, nulls included; the `source` block is the row
 //! path's, field by field (a test compares them). Rare records: clear code, not fast code.
 
+use std::sync::Arc;
+
 use penstock_protocol::frame::SnapshotMarker;
 
 use super::debezium_json::{SOURCE_VERSION, marker_text, of_statement};
+use super::java_map;
 use super::options::{BinaryHandling, Connector, EncodeOptions};
 use super::text::{Binary, Out, escaped, put_binary};
 use crate::annex::{
     Annex, AnnexKind, ChangeKind, ColumnShape, Message, Order, SchemaChange, TableChange,
-    TableShape, TransactionRecord, java,
+    TableShape, TransactionRecord,
 };
 use crate::hop::{TxnHead, TxnOrigin};
 
@@ -70,16 +73,20 @@ fn transaction(record: &TransactionRecord, txn: &TxnHead) -> Texts {
     let (count, collections) = match &record.counts {
         None => (null(), null()),
         Some(counts) => {
-            let order = java::hash_map_order(counts.iter().map(|(name, _)| &**name));
-            let collection = |at: usize| {
-                let (name, count) = &counts[at];
+            // Debezium keeps them in a `HashMap`, and lists them in its order.
+            let mut counts: Vec<&(Arc<str>, u64)> = counts.iter().collect();
+            let hash = |(name, _): &&(Arc<str>, u64)| {
+                java_map::spread(java_map::string_hash(name.bytes()))
+            };
+            java_map::sort(&mut counts, java_map::CAPACITY, hash);
+            let collection = |&&(ref name, count): &&(Arc<str>, u64)| {
                 object(&[
                     ("data_collection", string(name)),
                     ("event_count", number(count.cast_signed())),
                 ])
             };
             let total: u64 = counts.iter().map(|(_, count)| count).sum();
-            (number(total.cast_signed()), array(order.into_iter().map(collection)))
+            (number(total.cast_signed()), array(counts.iter().map(collection)))
         }
     };
     let status = if record.counts.is_some() { "END" } else { "BEGIN" };

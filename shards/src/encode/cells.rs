@@ -129,6 +129,14 @@ impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
         self.spans[slot] = start as u64 | (self.out.at() as u64) << 32;
     }
 
+    /// Puts a text that was just written under its column's rule, if it has one.
+    #[inline(always)]
+    pub(super) fn rule(&mut self, open: (&'p Cell, usize)) {
+        if open.0.rule.is_some() {
+            self.out.cold(|out| put_ruled(out, open));
+        }
+    }
+
     /// Of a value that was not written: remembers the first fault of a row, or puts null in the
     /// value's place where a failure to convert it is tolerated.
     #[inline(always)]
@@ -218,6 +226,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
             let mut outcome = Ok(());
             self.out.cold(|out| outcome = put_uint(out, open.0, value));
             self.check(col, open, outcome);
+            self.rule(open);
         }
         self.end(open);
     }
@@ -269,6 +278,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
             _ => High::Utf8,
         };
         put_string(&mut self.out, seg, at, len, high);
+        self.rule(open);
         self.end(open);
     }
 
@@ -343,6 +353,7 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
             outcome = put_json(out, |sink| mysql::json::binary_to_text(document, sink));
         });
         self.check(col, open, outcome);
+        self.rule(open);
         self.end(open);
     }
 
@@ -358,8 +369,20 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
             outcome = put_json(out, |sink| mysql::json::normalize_text(document, sink));
         });
         self.check(col, open, outcome);
+        self.rule(open);
         self.end(open);
     }
+}
+
+/// Replaces the JSON string from `start` on by what its column's rule makes of it.
+#[cold]
+fn put_ruled(out: &mut Out, (cell, start): (&Cell, usize)) {
+    let Some(rule) = &cell.rule else { return };
+    // A value that could not be converted stands as null here.
+    let ruled = rule.constant(out.written(start, out.at()), true);
+    out.rewind(start);
+    out.ensure(ruled.len());
+    out.exact(&ruled);
 }
 
 #[cold]

@@ -122,7 +122,10 @@ impl JsonEncoder {
 }
 
 impl RowEncoder for JsonEncoder {
-    fn handle_schema(&mut self, schema: Arc<TableSchema>) {
+    fn handle_schema(&mut self, mut schema: Arc<TableSchema>) {
+        if let Some(key) = self.options.columns.key_of(&schema) {
+            schema = Arc::new(TableSchema { key, ..TableSchema::clone(&schema) });
+        }
         let name = topic_name(&self.options, &schema);
         let topic = self.topic(&name);
         let at = schema.table.0 as usize;

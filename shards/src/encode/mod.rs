@@ -15,6 +15,7 @@ pub mod options;
 mod placeholder;
 mod plan;
 mod postgres;
+pub mod rules;
 mod special;
 mod temporal;
 mod text;

@@ -1,6 +1,8 @@
 //! What a user may choose about the form of records; Debezium's names, meanings and defaults
 //! (ENVELOPE: sections 1, 4, 7). Pure data: the encoder compiles it into its plans.
 
+use super::rules::ColumnRules;
+
 /// Options of one encoding. Sinks with equal options share the encoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodeOptions {
@@ -43,6 +45,8 @@ pub struct EncodeOptions {
     /// `skip_messages_without_change`: an update whose record would have equal before and after is
     /// none. (PostgreSQL has a whole before under REPLICA IDENTITY FULL alone.)
     pub skip_messages_without_change: bool,
+    /// `message_key_columns`, `column_truncate_to_…`, `column_mask_…`.
+    pub columns: ColumnRules,
     /// `extended_headers_enabled`: `__debezium.context.…`, where a sink writes headers.
     pub extended_headers: bool,
     /// `schema_name_adjustment_mode`: for formats that name schemas; JSON without them has none.
@@ -210,6 +214,7 @@ impl EncodeOptions {
             tombstones_on_delete: true,
             skipped_operations: vec![b't'],
             skip_messages_without_change: false,
+            columns: ColumnRules::default(),
             extended_headers: true,
             schema_name_adjustment: NameAdjustment::None,
             field_name_adjustment: NameAdjustment::None,

@@ -18,6 +18,7 @@ use super::options::{
     IntervalHandling, TimePrecision,
 };
 use super::placeholder::{Placeholder, unchanged_text};
+use super::rules::CellRule;
 use super::special::Special;
 use super::temporal::TEMPORAL_BYTES_MAX;
 use super::text::{Binary, High, Out, escaped, put_binary, put_string};
@@ -54,6 +55,11 @@ impl Short {
         } else {
             out.exact(&self.long);
         }
+    }
+
+    /// Its bytes.
+    fn get(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or(&self.long)
     }
 
     fn len(&self) -> usize {
@@ -148,6 +154,20 @@ pub(crate) struct Cell {
     pub omitted: Short,
     /// That is its value, not a placeholder.
     pub omitted_is_known: bool,
+    /// What happens to its text before it is told.
+    pub rule: Option<Box<CellRule>>,
+}
+
+impl Cell {
+    /// The cell's values and constants come under a rule; its text is none for a key any more.
+    fn put_under(&mut self, rule: &CellRule, column: &Column) {
+        let under = |text: &Short, mapped| Short::new(&rule.constant(text.get(), mapped));
+        self.null = under(&self.null, !column.nullable);
+        self.unchanged = self.unchanged.as_ref().map(|text| under(text, true));
+        self.omitted = under(&self.omitted, true);
+        self.rule = Some(Box::new(rule.clone()));
+        self.slot = NO_SLOT;
+    }
 }
 
 /// A record key: its constant parts, in key order.
@@ -204,6 +224,9 @@ impl Plan {
                 ));
             }
             if column.included && told {
+                if let Some(rule) = options.columns.of(&schema.name, column) {
+                    cell.put_under(rule, column);
+                }
                 let comma = if first { "" } else { "," };
                 let mut before = format!("{comma}\"").into_bytes();
                 before.extend(escaped(&options.field_name_adjustment.field(&column.name)));
@@ -226,15 +249,17 @@ impl Plan {
             cells.push(cell);
         }
         let key_outside = schema.key.iter().any(|&col| {
-            schema.columns.get(usize::from(col)).is_some_and(|column| !column.included)
+            let ruled = cells.get(usize::from(col)).is_some_and(|cell| cell.rule.is_some());
+            ruled || schema.columns.get(usize::from(col)).is_some_and(|column| !column.included)
         });
+        // Keys are told as they are, whatever rule their columns are under.
         let outside = key_outside.then(|| {
-            let mut cells = cells.clone();
-            for cell in &mut cells {
+            let cell = |(col, column)| {
+                let mut cell = compile_cell(column, options, slot(col));
                 cell.wanted = cell.slot != NO_SLOT;
-                cell.before = Short::new(b"");
-            }
-            cells
+                cell
+            };
+            schema.columns.iter().enumerate().map(cell).collect()
         });
         let key = Key { parts: key_parts(&schema, options) };
         let margin = margin(&cells) + key.parts.iter().map(Short::len).sum::<usize>() + 256;
@@ -327,6 +352,7 @@ fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
         unchanged: None,
         omitted: Short::new(b"null"),
         omitted_is_known: false,
+        rule: None,
     };
     cell.null = Short::new(&null_text(column, &cell, options));
     if options.connector == Connector::Postgres {

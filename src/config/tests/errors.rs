@@ -80,8 +80,8 @@ fn errors_of_the_source() {
              FILE:7\n  do: `rotate_bytes` belongs in [sink]",
         ),
         (
-            "message_key_columns = \"a.b:c\"",
-            "error[config-not-yet]: `message_key_columns` in [source] is known, but this build \
+            "read_only = true",
+            "error[config-not-yet]: `read_only` in [source] is known, but this build \
              cannot do it yet\n  at: FILE:7\n  do: remove it for now",
         ),
         (
@@ -174,6 +174,24 @@ fn errors_of_the_source() {
             "topic_delimiter = \"/\"",
             "error[config-bad-value]: `source.topic_delimiter` may hold a-z, A-Z, 0-9, dot, _ and \
              - only\n  at: FILE:7",
+        ),
+        (
+            "column_mask_with_x_chars = \"a.b.c\"",
+            "error[config-bad-value]: `source.column_mask_with_x_chars` must have a number from 0 to \
+             1048576 before _chars\n  at: FILE:7\n  do: write column_mask_with_8_chars, say",
+        ),
+        (
+            "column_mask_hash_SHA-3_with_salt_x = \"a.b.c\"",
+            "error[config-bad-value]: `source.column_mask_hash_SHA-3_with_salt_x` must name a hash \
+             algorithm and a salt\n  at: FILE:7\n  do: write \
+             column_mask_hash_SHA-256_with_salt_SALT; known are MD5, SHA-1, SHA-224, SHA-256, \
+             SHA-384, SHA-512, SHA-512/224 and SHA-512/256",
+        ),
+        (
+            "message_key_columns = \"users\"",
+            "error[config-bad-value]: `source.message_key_columns` must be a table, a colon and its \
+             columns, not \"users\"\n  at: FILE:7\n  do: write \"shop.users:id,name\"; a semicolon \
+             before the next table",
         ),
         (
             "tombstones_on_delete = 1",

@@ -9,6 +9,8 @@ use penstock_shards::encode::options::{
     BinaryHandling, Connector, DecimalHandling, EncodeOptions, NameAdjustment, TimePrecision,
 };
 
+use penstock_shards::encode::rules::{CellRule, ColumnPattern, HashAlgorithm};
+
 use super::section::Document;
 use super::*;
 
@@ -207,6 +209,38 @@ fn everything_that_can_be_said() {
     assert_eq!(p.sinks[1].kind, SinkKind::Null);
     assert_eq!(p.state, PathBuf::from("/var/lib/penstock/shop"));
     assert_eq!(p.runtime, Runtime { backend: Some(Backend::Epoll), cores: Some(vec![1, 0]) });
+}
+
+#[test]
+fn rules_of_columns() {
+    // Goal: each spelling reaches its rule, in Debezium's order, whatever that of the file; lists and
+    // texts. Method: patterns and rules by their text.
+    let lines = r#"
+        "column_mask_hash_v2_SHA-512/256_with_salt_a b" = ["s.t.h"]
+        column_mask_hash_sha-256_with_salt_CzQMA0cB5K = 's.t.(a{1\,2}|b), s.t.c'
+        column_mask_with_0_chars = "s.t.m"
+        column_truncate_to_20_chars = ["s.t.x", "s.t.y"]
+        message_key_columns = "s.t:b,a; (.*).u:c"
+    "#;
+    let columns = parse(&with_source(PG, lines)).expect("right").sinks[0].encode.columns.clone();
+    let text = |pattern: &ColumnPattern| pattern.0.as_str().to_owned();
+    let keys: Vec<String> = columns.keys.iter().map(text).collect();
+    assert_eq!(keys, ["^(?:s.t.b)$", "^(?:s.t.a)$", "^(?:(.*).u.c)$"]);
+    let cells: Vec<_> = columns.cells.iter().map(|(p, rule)| (text(p), rule.clone())).collect();
+    let hash = |algorithm, salt: &str, v2| CellRule::Hash { algorithm, salt: salt.into(), v2 };
+    let first = hash(HashAlgorithm::Sha256, "CzQMA0cB5K", false);
+    assert_eq!(
+        cells,
+        [
+            ("^(?:s.t.x)$".into(), CellRule::Truncate(20)),
+            ("^(?:s.t.y)$".into(), CellRule::Truncate(20)),
+            ("^(?:s.t.m)$".into(), CellRule::Mask(0)),
+            ("^(?:s.t.(a{1,2}|b))$".into(), first.clone()),
+            ("^(?:s.t.c)$".into(), first),
+            ("^(?:s.t.h)$".into(), hash(HashAlgorithm::Sha512Of256, "a b", true)),
+        ]
+    );
+    assert!(columns.cells[0].0.0.is_match("S.T.X"), "blind to case");
 }
 
 #[test]

@@ -14,8 +14,6 @@
 //! a row has, so delivery, watermark and exactly-once need no second path; the content is data,
 //! never text, so that every format can write it in its own way.
 
-pub mod java;
-
 use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
