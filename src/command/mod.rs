@@ -5,6 +5,7 @@
 
 mod check;
 mod completions;
+mod decode;
 mod demo;
 mod help;
 mod logs;
@@ -53,6 +54,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the rows of binlog files (MySQL, MariaDB) as records on standard output, without a server
+    Decode {
+        /// Binlog files, in the order of the log
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Where a pipeline stands: show it, set it, delete it
     #[command(subcommand)]
     Offsets(offsets::Offsets),
@@ -94,6 +101,7 @@ fn act(command: Command) -> Result<u8> {
     match command {
         Command::Run { configs, exit_when_caught_up } => run::run(&configs, exit_when_caught_up),
         Command::Check { configs, json } => check::check(&configs, json),
+        Command::Decode { files } => decode::decode(&files),
         Command::Offsets(offsets) => offsets::act(offsets),
         Command::Topology { configs } => topology::topology(&configs),
         Command::Demo(demo) => demo::demo(&demo),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use penstock_shards::batch::{EventRef, KeyChange, SealedBatch};
+use penstock_shards::batch::{Batch, EventRef, KeyChange, SealedBatch};
 use penstock_shards::encode::options::Connector;
 
 /// The headers that Debezium puts on every data record (`extended.headers.enabled`, on by
@@ -85,7 +85,7 @@ impl TopicHeads {
 pub fn append(
     out: &mut Vec<u8>,
     head: &TopicHead,
-    batch: &SealedBatch,
+    batch: &Batch,
     event: &EventRef,
     headers: Option<&ContextHeaders>,
 ) {
@@ -113,7 +113,7 @@ pub fn append(
 /// same headers as the delete.
 fn append_headers(
     out: &mut Vec<u8>,
-    batch: &SealedBatch,
+    batch: &Batch,
     key_change: KeyChange,
     headers: &ContextHeaders,
 ) {
@@ -151,7 +151,7 @@ mod tests {
         let event = batch.body.events[0];
         let head = TopicHead::new(batch.topics[event.topic as usize].clone());
         let mut out = Vec::new();
-        append(&mut out, &head, &batch, &event, headers);
+        append(&mut out, &head, &batch.body, &event, headers);
         String::from_utf8(out).unwrap()
     }
 
@@ -207,7 +207,7 @@ mod tests {
             let (op, table) = (Op::Annex, kind.table());
             let event = EventRef { op, table, ..batch.body.events[0] };
             let mut out = Vec::new();
-            append(&mut out, &head, &batch, &event, Some(&context));
+            append(&mut out, &head, &batch.body, &event, Some(&context));
             let text = String::from_utf8(out).unwrap();
             assert_eq!(text.contains("runId"), headers, "{text}");
             assert_eq!(text.contains(r#","headers":{}}"#), !headers, "{text}");

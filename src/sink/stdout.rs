@@ -67,7 +67,7 @@ impl<W: Write + Send> Sink for StdoutSink<W> {
         let batch = handle.batch();
         for event in &batch.body.events {
             let head = self.heads.get(batch, event.topic);
-            line::append(&mut self.buffer, head, batch, event, self.headers.as_ref());
+            line::append(&mut self.buffer, head, &batch.body, event, self.headers.as_ref());
             if self.buffer.len() >= CHUNK_BYTES {
                 self.write()?;
             }

@@ -4,6 +4,7 @@
 //! To add a code: an entry in the file of its area (the prefix before the first `-`).
 
 mod config;
+mod decode;
 mod demo;
 mod my;
 mod net;
@@ -32,6 +33,7 @@ pub struct Code {
 /// All areas: prefix and entries.
 pub const AREAS: &[(&str, &[Code])] = &[
     ("config", config::CODES),
+    ("decode", decode::CODES),
     ("demo", demo::CODES),
     ("my", my::CODES),
     ("net", net::CODES),

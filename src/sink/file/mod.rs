@@ -268,7 +268,7 @@ impl FileSink {
         while let Some(at) = event {
             let start = self.buffer.len();
             let row = &batch.body.events[at as usize];
-            line::append(&mut self.buffer, head, batch, row, self.options.headers.as_ref());
+            line::append(&mut self.buffer, head, &batch.body, row, self.options.headers.as_ref());
             if self.buffer.len() as u64 > room && place.len + start as u64 > 0 {
                 self.buffer.truncate(start);
                 return (event, start == 0);

@@ -585,7 +585,7 @@ fn checked_body<'a>(log: &Log, header: &EventHeader, event: &'a [u8]) -> Result<
 }
 
 /// Types that carry neither rows nor positions.
-fn is_idle_type(code: u8) -> bool {
+pub fn is_idle_type(code: u8) -> bool {
     matches!(
         code,
         ty::STOP
