@@ -7,20 +7,29 @@ documentation of the values and not by the product's code, with Python's own num
 import base64
 import datetime
 import decimal
+import hashlib
 import json
 import pathlib
 import re
 import struct
 import sys
+import uuid
 
 here = pathlib.Path(__file__).parent
 PLACEHOLDER = "__debezium_unavailable_value"
 EPOCH = datetime.date(1970, 1, 1)
-decimal.getcontext().prec = 200
+decimal.getcontext().prec = 3000
 TYPES = {
     16: "bool", 17: "bytea", 20: "int", 21: "int", 23: "int", 26: "int", 700: "float4", 701: "float8", 1700: "numeric",
     1082: "date", 1083: "time", 1266: "timetz", 1114: "timestamp", 1184: "timestamptz", 1560: "bit", 1562: "bit",
+    600: "point", 790: "money", 1186: "interval",
 }
+TEXT = set(
+    "text varchar bpchar char name inet cidr macaddr macaddr8 int4range int8range numrange tsrange tstzrange daterange"
+    " xml uuid json jsonb citext isbn ltree tsvector".split()
+)
+NO_ARRAY = {"_xml", "_money", "_name", "_point", "_interval", "_varbit", "_refcursor"}
+NO_NULLS = {"tsvector", "isbn", "ltree"}
 
 
 def integer_bytes(number):
@@ -98,7 +107,115 @@ class Token(str):
     """A number's text."""
 
 
+def java_order(words):
+    """Keys as java.util.HashMap tells them: by bucket, then as inserted."""
+    capacity = 16
+    while len(words) > capacity * 3 // 4:
+        capacity *= 2
+
+    def bucket(word):
+        code = 0
+        units = word.encode("utf-16-be")
+        for i in range(0, len(units), 2):
+            code = (code * 31 + int.from_bytes(units[i : i + 2], "big")) & 0xFFFFFFFF
+        return (code ^ code >> 16) & (capacity - 1)
+
+    return sorted(words, key=bucket)
+
+
+def hstore(text):
+    word = r'"((?:[^"\\]|\\.)*)"'
+    plain = lambda quoted: re.sub(r"\\(.)", r"\1", quoted)
+    pairs = {plain(k): None if v == "NULL" else plain(q) for k, v, q in re.findall(f"{word}=>(NULL|{word})", text)}
+    ordered = {key: pairs[key] for key in java_order(list(pairs))}
+    return json.dumps(ordered, separators=(",", ":"), ensure_ascii=False)
+
+
+def interval(text):
+    years = months = days = 0
+    clock = (0, 0, 0.0)
+    words = text.split()
+    while words:
+        word = words.pop(0)
+        if ":" in word:
+            sign = -1 if word[0] == "-" else 1
+            hours, minutes, seconds = word.lstrip("+-").split(":")
+            whole, fraction = (seconds + ".0").split(".")[:2]
+            clock = (sign * int(hours), sign * int(minutes), sign * int(whole) + sign * int(fraction.ljust(6, "0")) / 1000000.0)
+            continue
+        unit = words.pop(0).rstrip("s")
+        years, months, days = years + int(word) * (unit == "year"), months + int(word) * (unit == "mon"), days + int(word) * (unit == "day")
+    total = ((((years * 12 + months) * 30.4375 + days) * 24 + clock[0]) * 60 + clock[1]) * 60 + clock[2]
+    return Token(min(max(int(total * 1e6), -(2**63)), 2**63 - 1))
+
+
+def point(x, y):
+    wkb = base64.b64encode(b"\1\1\0\0\0" + struct.pack("<dd", x, y)).decode()
+    return {"x": java(x, False), "y": java(y, False), "wkb": wkb, "srid": None}
+
+
+def elements(text, delimiter):
+    """An array as a list of texts, None for NULL, lists for inner arrays."""
+    at = text.index("{")
+
+    def inner(at):
+        result, at = [], at + 1
+        while text[at] != "}":
+            if text[at] == "{":
+                item, at = inner(at)
+            elif text[at] == '"':
+                quoted = re.compile(r'"((?:[^"\\]|\\.)*)"').match(text, at)
+                item, at = re.sub(r"\\(.)", r"\1", quoted[1]), quoted.end()
+            else:
+                bare = re.compile(f"[^{delimiter}}}]+").match(text, at)
+                item, at = None if bare[0] == "NULL" else bare[0], bare.end()
+            result.append(item)
+            at += text[at] == delimiter
+        return result, at + 1
+
+    return inner(at)[0]
+
+
+def array(text, kind, typmod, delimiter, nulls):
+    """None: the conversion fails."""
+    result = []
+    for item in elements(text, delimiter):
+        told = None if item is None or isinstance(item, list) else value(item, kind, typmod)
+        if told is None and (not nulls or isinstance(item, str)):
+            return None
+        result.append(told)
+    return result
+
+
+def placeholder(name, kind):
+    """Of unchanged TOAST, by the type's name."""
+    data = PLACEHOLDER.encode()
+    numbers = [Token(byte) for byte in data]
+    if name.startswith("_"):
+        return {
+            "_text": [PLACEHOLDER], "_varchar": [PLACEHOLDER], "_bpchar": [PLACEHOLDER], "_json": [PLACEHOLDER],
+            "_jsonb": [PLACEHOLDER], "_bytea": [base64.b64encode(data).decode()], "_int4": numbers, "_int8": numbers,
+            "_date": numbers, "_uuid": [str(uuid.UUID(bytes=hashlib.md5(data).digest(), version=3))],
+        }.get(name)
+    if kind == "hstore":
+        return json.dumps({PLACEHOLDER: PLACEHOLDER}, separators=(",", ":"))
+    return {"bytea": base64.b64encode(data).decode(), "text": PLACEHOLDER}.get(kind)
+
+
 def value(text, kind, typmod):
+    if isinstance(kind, tuple):
+        return array(text, kind[1], typmod, *kind[2:])
+    if kind == "nothing":
+        return None
+    if kind == "hstore":
+        return hstore(text)
+    if kind == "interval":
+        return interval(text)
+    if kind == "money":
+        cents = int(re.sub(r"\D", "", text))
+        return integer_bytes(-cents if "-" in text else cents)
+    if kind == "point":
+        return point(*(float(part) for part in text.strip("()").split(",")))
     if kind == "bool":
         return text == "t"
     if kind == "int":
@@ -114,7 +231,8 @@ def value(text, kind, typmod):
             number = number.normalize() if number else decimal.Decimal(0)
             scale = max(-number.as_tuple().exponent, 0)
             return {"scale": Token(scale), "value": integer_bytes(int(number.scaleb(scale)))}
-        return integer_bytes(int(number.scaleb((typmod - 4) & 0x7FF)))
+        scale = (typmod - 4) & 0x7FF
+        return integer_bytes(int(number.scaleb(scale if scale < 1024 else 0)))
     if kind == "bytea":
         return base64.b64encode(bytes.fromhex(text[2:])).decode()
     if kind == "bit":
@@ -147,7 +265,13 @@ def value(text, kind, typmod):
     return text
 
 
-FALLBACK = {"bool": False, "int": Token(0), "numeric": "AA==", "timestamptz": "1970-01-01T00:00:00Z"}
+FALLBACK = {
+    "bool": False, "int": Token(0), "numeric": "AA==", "timestamptz": "1970-01-01T00:00:00Z", "money": "AA==",
+    "interval": Token(0), "hstore": "{}", "point": point(0.0, 0.0),
+}
+DEFAULTS = {
+    "5": Token(5), "now()": Token(0), "'1 day'::interval": Token(86400 * 10**6), "'it''s \"ok\"'::mood": "it's \"ok\"",
+}
 
 
 def check(name):
@@ -168,20 +292,36 @@ def check(name):
             at += max(length, 0)
         return result, at
 
+    def form(oid, in_array=False):
+        """A kind of `value`, or None: the column is absent."""
+        name, typtype, _, _, element, delimiter = types[oid]
+        if oid in TYPES:
+            return TYPES[oid]
+        if element and name not in ("int2vector", "oidvector"):
+            inner = None if name in NO_ARRAY or types[element][1] == "d" else form(element, True)
+            if inner == "bit":
+                return "nothing"
+            nulls = types[element][0] not in NO_NULLS and types[element][1] != "e"
+            return inner and ("array", inner, delimiter, nulls)
+        return "hstore" if name == "hstore" else "text" if typtype == "e" or name in TEXT else None
+
     def record(table, texts, old=None):
         result = {}
         for i, (label, oid, typmod, flag) in enumerate(tables[table]["columns"]):
             text = texts[i]
-            while oid in types and types[oid][1] == "d":
-                oid, typmod = types[oid][2:]
-            kind = TYPES.get(oid, "text")
+            while types[oid][1] == "d":
+                oid, typmod = types[oid][2:4]
+            kind = form(oid)
+            if kind is None:
+                continue
             if text is ... and old is not None and old[i] is not None:
                 text = old[i]
             if text is ...:
-                result[label] = PLACEHOLDER
+                result[label] = placeholder(types[oid][0], kind)
             elif text is None:
-                default = {"5": Token(5), "now()": Token(0)}.get(defaults.get((table, label)))
-                fallback = FALLBACK.get(kind, "") if (table, label) in not_null else None
+                default = DEFAULTS.get(defaults.get((table, label)))
+                fallback = [] if isinstance(kind, tuple) else FALLBACK.get(kind, "")
+                fallback = fallback if (table, label) in not_null else None
                 result[label] = default if default is not None else fallback
             else:
                 result[label] = value(text, kind, typmod)
@@ -193,7 +333,7 @@ def check(name):
     for line in (here / f"{name}.capture").read_text().splitlines():
         word = line.split(" ")
         if word[0] == "T":
-            types[int(word[1])] = (word[2], word[3], int(word[4]), int(word[5]))
+            types[int(word[1])] = (word[2], word[3], int(word[4]), int(word[5]), int(word[6]), word[7])
         elif word[0] == "C":
             default = json.loads(" ".join(word[5:]))
             if word[4] == "t":
