@@ -1,8 +1,9 @@
 //! PostgreSQL: captured bytes to exact envelopes.
 //!
 //! Enters: `postgres/pgNN.capture`, what servers 15 and 18 sent for `tables.sql` and `changes.sql`
-//! (made by `capture.py`). Leaves: every record of the stream and of a snapshot, equal to
-//! `postgres/pgNN.jsonl` byte for byte; `oracle.py` checks that file against the text of SELECT.
+//! (made by `capture.py`), and 18 with PostGIS and pgvector. Leaves: every record of the stream and
+//! of a snapshot, equal to `postgres/pgNN.jsonl` byte for byte; `oracle.py` checks that file against
+//! the text of SELECT.
 //! `GOLDEN_WRITE=1` writes it anew.
 
 use std::collections::BTreeMap;
@@ -315,6 +316,13 @@ fn postgres_15_gives_these_records() {
 fn postgres_18_gives_these_records() {
     // Goal: exact envelopes for version 18. Method: captured bytes, a golden file.
     plays("pg18");
+}
+
+#[test]
+fn postgis_and_pgvector_give_these_records() {
+    // Goal: exact envelopes of the extensions' types. Method: bytes captured from PostGIS 3.7 and
+    // pgvector 0.8.7 on 18, a golden file.
+    plays("pg18-extensions");
 }
 
 #[test]

@@ -25,7 +25,7 @@ class Server:
     def __init__(self, database):
         self.wire = socket.socket(socket.AF_UNIX)
         self.wire.connect(f"{folder}/.s.PGSQL.{port}")
-        options = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=3 -c bytea_output=hex"
+        options = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c synchronous_commit=on"
         body = struct.pack("!I", 3 << 16)
         for word in ["user", "postgres", "database", database, "client_encoding", "UTF8", "options", options, ""]:
             body += word.encode() + b"\0"
