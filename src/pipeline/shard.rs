@@ -44,6 +44,9 @@ impl ShardTask {
         loop {
             let mut worked = self.take_inputs(&mut closed)?;
             worked |= self.shard.poll_encode(clock::now_us()).map_err(shard_error)?;
+            while let Some(note) = self.shard.poll_note() {
+                tracing::warn!("{note}");
+            }
             if closed {
                 self.shard.seal_now();
             }

@@ -386,16 +386,19 @@ fn nanoseconds_refuse_what_they_cannot_tell() {
     let play = |options| {
         let mut player = Player::new("pg18", options);
         player.stream();
-        player.lines
+        (player.lines, player.encoder.take_note())
     };
     let refused = "column \"ts\" holds a timestamp outside 1677 to 2262, beyond nanoseconds";
-    let lines = play(options.clone());
+    let (lines, note) = play(options.clone());
+    assert!(note.is_some_and(|note| note.contains("the field is null")));
     assert!(!lines.contains(refused));
     assert!(
         lines.contains("\"after\":{\"id\":2,") && lines.contains("\"ts\":null,\"ts3\":-1000000,")
     );
+    options.converting_failure = ConvertingFailure::Skip;
+    assert_eq!(play(options.clone()), (lines, None));
     options.converting_failure = ConvertingFailure::Fail;
-    assert!(play(options).lines().any(|line| line == refused));
+    assert!(play(options).0.lines().any(|line| line == refused));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use penstock_protocol::schema::{SourceKind, TableSchema};
 
 use super::cells::{CellWriter, Fault, Spans};
 use super::number::{put_i64, put_u64};
-use super::options::EncodeOptions;
+use super::options::{ConvertingFailure, EncodeOptions};
 use super::plan::{Plan, connector_name};
 use super::text::{Out, escaped};
 use super::{EncodeError, Encoded, Resume, RowEncoder, annex, mysql, postgres};
@@ -43,6 +43,8 @@ pub struct JsonEncoder {
     keys_only: bool,
     /// By `AnnexKind`: transaction, and events of it so far.
     annexes: [(Seq, u32); ANNEX_KINDS],
+    /// The next note, of a table whose values were left null.
+    note: Option<String>,
 }
 
 /// A table's plan, how its rows are walked, and what is remembered from row to row.
@@ -52,6 +54,10 @@ pub(crate) struct Table {
     pub source: SourceText,
     ordinal_of: Seq,
     ordinal: u32,
+    /// Columns whose failed conversions were noted.
+    noted: Vec<usize>,
+    /// What is to be noted now.
+    note: Option<Fault>,
 }
 
 /// How rows are walked, by source.
@@ -80,6 +86,7 @@ impl JsonEncoder {
             spans: Box::new([0; 128]),
             keys_only: false,
             annexes: [(Seq(0), 0); ANNEX_KINDS],
+            note: None,
         }
     }
 
@@ -145,7 +152,15 @@ impl RowEncoder for JsonEncoder {
             SourceKind::Postgres => Walk::Postgres(postgres::Walk::new(&plan)),
         };
         let source = SourceText::new(&self.options, self.kind, &schema);
-        self.tables[at] = Some(Box::new(Table { plan, walk, source, ordinal_of, ordinal }));
+        self.tables[at] = Some(Box::new(Table {
+            plan,
+            walk,
+            source,
+            ordinal_of,
+            ordinal,
+            noted: Vec::new(),
+            note: None,
+        }));
     }
 
     fn encode(
@@ -175,10 +190,14 @@ impl RowEncoder for JsonEncoder {
         if let Some(reason) = &table.plan.refused {
             return Err(refused(reason.clone()));
         }
-        match table.walk {
+        let encoded = match table.walk {
             Walk::MySql(_) => mysql::encode(table, &mut self.spans, &job, resume, batch),
             Walk::Postgres(_) => postgres::encode(table, &mut self.spans, &job, resume, batch),
+        };
+        if let Some(fault) = table.note.take() {
+            self.note = Some(note(&table.plan, fault));
         }
+        encoded
     }
 
     fn encode_annex(
@@ -215,6 +234,10 @@ impl RowEncoder for JsonEncoder {
             table: frame.head.table,
         });
         Encoded::Done
+    }
+
+    fn take_note(&mut self) -> Option<String> {
+        self.note.take().filter(|_| self.options.converting_failure == ConvertingFailure::Warn)
     }
 
     fn topics(&self) -> Arc<Vec<Arc<str>>> {
@@ -265,7 +288,35 @@ pub(crate) fn fault_error(plan: &Plan, fault: Fault) -> EncodeError {
     refused(format!("column {name:?} {}", fault.kind))
 }
 
+/// A column whose values cannot be converted, for the log.
+#[cold]
+fn note(plan: &Plan, fault: Fault) -> String {
+    let name = plan.schema.columns.get(fault.col).map_or("?", |column| &column.name);
+    format!(
+        "table {}, column {name:?} {}: the field is null, here and from now on \
+         (event_converting_failure_handling_mode)",
+        plan.schema.name, fault.kind
+    )
+}
+
 impl Table {
+    /// Remembers a value that was left null, once a column of this version.
+    #[inline(always)]
+    pub fn note(&mut self, noted: Option<Fault>) {
+        if let Some(fault) = noted {
+            self.note_column(fault);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_column(&mut self, fault: Fault) {
+        if !self.noted.contains(&fault.col) {
+            self.noted.push(fault.col);
+            self.note = Some(fault);
+        }
+    }
+
     /// The ordinal of the next row.
     #[inline(always)]
     pub fn ordinal(&self) -> u32 {

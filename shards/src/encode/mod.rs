@@ -89,6 +89,12 @@ pub trait RowEncoder {
         batch: &mut Batch,
     ) -> Encoded;
 
+    /// What an operator should hear of, once a column: values that a record cannot tell were left
+    /// null. No cell values.
+    fn take_note(&mut self) -> Option<String> {
+        None
+    }
+
     /// Topic names by `EventRef::topic`; grows, never reorders.
     fn topics(&self) -> Arc<Vec<Arc<str>>>;
 }

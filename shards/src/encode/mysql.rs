@@ -298,7 +298,9 @@ fn rows<const UPDATE: bool, const WHOLE: bool>(
         }
     }
     let order = emit.order;
+    let noted = w.noted;
     let (arena, _) = w.out.finish();
+    table.note(noted);
     // Events of a row that failed point behind `done`: they go with it.
     let failed = |event: &crate::batch::EventRef| {
         event.value.is_some_and(|value| value.at as usize >= done)
@@ -469,7 +471,9 @@ fn snapshot_row(
         (Ok(()), Some(fault)) => Err(fault_error(emit.plan, fault)),
         (Ok(()), None) => Ok(Encoded::Done),
     };
+    let noted = w.noted;
     let (arena, end) = w.out.finish();
+    table.note(noted);
     if outcome.is_err() {
         batch.events.truncate(events);
     }

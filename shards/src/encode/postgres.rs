@@ -263,7 +263,9 @@ pub(crate) fn encode(
         (Ok(()), Some(fault)) => Err(fault_error(&table.plan, fault)),
         (Ok(()), None) => Ok(Encoded::Done),
     };
+    let noted = w.noted;
     let (arena, end) = w.out.finish();
+    table.note(noted);
     if outcome.is_err() {
         batch.events.truncate(events);
     }

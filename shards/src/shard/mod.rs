@@ -466,6 +466,11 @@ impl<E: RowEncoder> Shard<E> {
         all
     }
 
+    /// What an encoder wants an operator to hear of.
+    pub fn poll_note(&mut self) -> Option<String> {
+        self.encodings.iter_mut().find_map(|encoding| encoding.encoder.take_note())
+    }
+
     /// The next table stop: hand it to the coordinator before any later progress.
     pub fn poll_stop(&mut self) -> Option<TableStop> {
         self.stops.pop_front().map(|(_, stop)| stop)
