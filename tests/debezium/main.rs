@@ -168,7 +168,12 @@ impl Report {
         let mut records = 0;
         for topic in topics.into_iter().filter(|topic| !topic.ends_with("caught_up")) {
             let of = |side: &Topics| side.get(topic).cloned().unwrap_or_default();
-            let (ours, theirs) = (of(ours), of(theirs));
+            let (mut ours, mut theirs) = (of(ours), of(theirs));
+            if topic.starts_with("__debezium-heartbeat") {
+                // how many there are is a matter of time
+                ours.truncate(1);
+                theirs.truncate(1);
+            }
             records += ours.len();
             let table = table_of(topic);
             for difference in compare(&ours, &theirs) {

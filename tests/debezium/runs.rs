@@ -113,6 +113,7 @@ pub fn all() -> Vec<Run> {
             ours: &[("source", "include_columns", "['.*\\.id', '.*\\.[a-c]']")],
             ..run("column_include", On::All, &[("column.include.list", ".*\\\\.id,.*\\\\.[a-c]")])
         },
+        run("heartbeat", On::All, &[("heartbeat.interval.ms", "500")]),
         run("unchanged", On::All, &[("skip.messages.without.change", "true")]),
         Run {
             ours: &[("snapshot", "mode", "\"no_data\"")],

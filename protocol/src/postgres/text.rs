@@ -351,12 +351,12 @@ pub fn time(seg: &[u8], at: usize, len: usize) -> Option<i64> {
     (used == len).then_some(micros)
 }
 
-/// `time with time zone` as microseconds since midnight in UTC: below 24 h, but for 24:00 in UTC
-/// itself, which stays.
+/// `time with time zone` as microseconds since midnight in UTC: below 24 h; 24:00 is 00:00, which is
+/// all that Debezium can tell of it.
 pub fn time_tz(seg: &[u8], at: usize, len: usize) -> Option<i64> {
     let (micros, used) = clock(seg, at, len)?;
     let east = offset(cell(seg, at + used, len - used)?)?;
-    Some(if east == 0 { micros } else { (micros - east * 1_000_000).rem_euclid(DAY_US) })
+    Some((micros - east * 1_000_000).rem_euclid(DAY_US))
 }
 
 /// `+HH[:MM[:SS]]` in seconds east of Greenwich.

@@ -38,7 +38,7 @@ pub trait TextVisitor: RowVisitor {
     fn decimal_special(&mut self, col: usize, special: DecimalSpecial);
     /// Infinite date, timestamp or timestamptz.
     fn infinite(&mut self, col: usize, negative: bool);
-    /// `timetz`: microseconds since midnight in UTC; 24:00 in UTC itself stays.
+    /// `timetz`: microseconds since midnight in UTC, below 24 h.
     fn time_tz(&mut self, col: usize, micros: i64);
     /// Binary data as pairs of hexadecimal digits, checked.
     fn bytes_hex(&mut self, col: usize, seg: &[u8], at: usize, len: usize);

@@ -26,7 +26,7 @@ create table t_net (id serial primary key, i inet, c cidr, m macaddr, m8 macaddr
 create table t_bytea (id serial primary key, b bytea);
 create table t_bit (id serial primary key, b1 bit(1), b8 bit(8), b10 bit(10), vb varbit, vb1 varbit(1), vb20 varbit(20));
 create table t_date (id serial primary key, d date);
-create table t_time (id serial primary key, t time, t0 time(0), t3 time(3), t6 time(6));
+create table t_clock (id serial primary key, t time, t0 time(0), t3 time(3), t6 time(6));
 create table t_timetz (id serial primary key, tz timetz, tz0 timetz(0), tz3 timetz(3));
 create table t_timestamp (id serial primary key, ts timestamp, ts0 timestamp(0), ts3 timestamp(3), ts6 timestamp(6));
 create table t_timestamp_inf (id serial primary key, ts timestamp, ts3 timestamp(3));
