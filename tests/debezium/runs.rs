@@ -114,6 +114,10 @@ pub fn all() -> Vec<Run> {
             ..run("column_include", On::All, &[("column.include.list", ".*\\\\.id,.*\\\\.[a-c]")])
         },
         run("heartbeat", On::All, &[("heartbeat.interval.ms", "500")]),
+        run("mask", On::All, &[("column.mask.with.5.chars", MASKED)]),
+        run("mask_hash", On::All, &[("column.mask.hash.SHA-256.with.salt.pepper", MASKED)]),
+        run("mask_hash_v2", On::All, &[("column.mask.hash.v2.SHA-512.with.salt.pepper", MASKED)]),
+        run("truncate_column", On::All, &[("column.truncate.to.10.chars", MASKED)]),
         run("unchanged", On::All, &[("skip.messages.without.change", "true")]),
         Run {
             ours: &[("snapshot", "mode", "\"no_data\"")],
@@ -122,5 +126,6 @@ pub fn all() -> Vec<Run> {
     ]
 }
 
+const MASKED: &str = "(.*)s_mask.(m|t|h),(.*)t_text.t";
 const KEYS: &str = "(.*)\\\\.k_none:a,b;(.*)\\\\.k_composite:v;(.*)\\\\.s_multi:v,id";
 const KEYS_TOML: &str = "'(.*)\\.k_none:a,b;(.*)\\.k_composite:v;(.*)\\.s_multi:v,id'";

@@ -498,7 +498,7 @@ fn put_twice_escaped(out: &mut Out, byte: u8) {
             out.byte(b'\\');
             put_escaped(out, byte);
         }
-        _ => out.byte(byte),
+        _ => put_escaped(out, byte),
     }
 }
 

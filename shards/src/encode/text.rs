@@ -4,7 +4,8 @@
 //! Keeps: the cursor lives in registers (nothing that is not inlined takes its address, see
 //! [`Out::cold`]); text is written with a constant size and advanced by its length; room is asked
 //! for once a row and once per cell of variable length, never per write. Escapes are those of
-//! ENVELOPE section 0: `"` `\` `\b\t\n\f\r`, other bytes < 0x20 as `\u00XX`, all else raw UTF-8.
+//! Debezium's converter (Jackson): `"` `\` `\b\t\n\f\r`, other bytes < 0x20 as `\u00XX`, characters
+//! beyond U+FFFF as the two escapes of their surrogates, all else raw UTF-8.
 
 /// Bytes that one `pad` may write past what it keeps.
 pub(crate) const OVERRUN: usize = 64;
@@ -227,10 +228,12 @@ pub(crate) fn put_string(out: &mut Out, seg: &[u8], at: usize, len: usize, high:
     out.byte(b'"');
 }
 
-/// One byte with its JSON escape.
+/// One byte of UTF-8 with its JSON escape; the last one of four turns them into two escapes, so
+/// that text can come in any pieces. Six bytes of room for each are enough.
 pub(crate) fn put_escaped(out: &mut Out, byte: u8) {
     let hex = |n: u8| b"0123456789ABCDEF"[usize::from(n & 15)];
     match byte {
+        0x80..0xC0 if out.at >= 3 && out.buf[out.at - 3] >= 0xF0 => put_surrogates(out, byte),
         b'"' | b'\\' => out.pad(&[b'\\', byte], 2),
         0..0x20 => match b"btn_fr".get(usize::from(byte.wrapping_sub(8))) {
             Some(&letter) if letter != b'_' => out.pad(&[b'\\', letter], 2),
@@ -240,12 +243,32 @@ pub(crate) fn put_escaped(out: &mut Out, byte: u8) {
     }
 }
 
-/// The cell holds bytes above 0x7F: valid UTF-8 stands as written, anything else is redone.
+/// The three bytes of UTF-8 that stand written, and this fourth one, as two escapes. (Bytes that are
+/// no UTF-8 give some escapes here: `check_high` finds them and has the cell redone.)
+#[cold]
+fn put_surrogates(out: &mut Out, fourth: u8) {
+    let start = out.at - 3;
+    let bits = |byte: u8| u32::from(byte & 0x3F);
+    let [a, b, c] = [out.buf[start], out.buf[start + 1], out.buf[start + 2]];
+    let code = u32::from(a & 7) << 18 | bits(b) << 12 | bits(c) << 6 | bits(fourth);
+    let code = code.wrapping_sub(0x1_0000);
+    out.rewind(start);
+    for half in [0xD800 | code >> 10 & 0x3FF, 0xDC00 | code & 0x3FF] {
+        let hex = |shift: u32| b"0123456789ABCDEF"[(half >> shift & 15) as usize];
+        out.pad(&[b'\\', b'u', hex(12), hex(8), hex(4), hex(0)], 6);
+    }
+}
+
+/// The cell holds bytes above 0x7F: valid UTF-8 up to U+FFFF stands as written, anything else is
+/// redone.
 #[cold]
 fn check_high(out: &mut Out, start: usize, seg: &[u8], at: usize, len: usize, high: High) {
-    let valid = high == High::Utf8
-        && seg.get(at..at + len).is_some_and(|cell| std::str::from_utf8(cell).is_ok());
-    if valid {
+    // The scan for four-byte characters has no early exit: it is vector code.
+    let stands = |cell: &[u8]| {
+        !cell.iter().fold(false, |found, &byte| found | (byte >= 0xF0))
+            && std::str::from_utf8(cell).is_ok()
+    };
+    if high == High::Utf8 && seg.get(at..at + len).is_some_and(stands) {
         return out.byte(b'"');
     }
     transcode(out, start, seg, at, len, high);
@@ -481,6 +504,35 @@ mod tests {
             string("é".repeat(900).as_bytes(), High::Utf8),
             format!("\"{}\"", "é".repeat(900))
         );
+    }
+
+    #[test]
+    fn characters_beyond_the_basic_plane_are_surrogates() {
+        // Goal: a record key's bytes, by which Kafka chooses a partition, are Debezium's. Method: the
+        // ends of the planes at every place of a string with and without escapes; broken UTF-8.
+        let pairs = [
+            ('\u{10000}', "\\uD800\\uDC00"),
+            ('\u{1F600}', "\\uD83D\\uDE00"),
+            ('\u{10FFFF}', "\\uDBFF\\uDFFF"),
+            ('\u{FFFF}', "\u{FFFF}"),
+        ];
+        for (character, wanted) in pairs {
+            for before in 0..40 {
+                for rest in ["", "abc", "\n\"é", "😀"] {
+                    let cell = format!("{}{character}{rest}", "x".repeat(before));
+                    let rest = rest.replace('\n', "\\n").replace('"', "\\\"");
+                    let rest = rest.replace('😀', "\\uD83D\\uDE00");
+                    let wanted = format!("\"{}{wanted}{rest}\"", "x".repeat(before));
+                    assert_eq!(string(cell.as_bytes(), High::Utf8), wanted);
+                }
+            }
+        }
+        let long = "😀".repeat(3000);
+        let wanted = format!("\"{}\"", "\\uD83D\\uDE00".repeat(3000));
+        assert_eq!(string(long.as_bytes(), High::Utf8), wanted);
+        assert_eq!(escaped("a😀"), b"a\\uD83D\\uDE00");
+        let broken = "\"\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}\\n\"";
+        assert_eq!(string(b"\xf0\x80\x80\x80\n", High::Utf8), broken);
     }
 
     #[test]
