@@ -80,6 +80,7 @@ fn beside_debezium(family: Family) {
 fn one_round(family: Family, runs: &[Run], deviations: &Deviations, report: &mut Report) {
     let options: &[&str] = match family {
         Family::Postgres18 => &["-c", "max_replication_slots=60", "-c", "max_wal_senders=60"],
+        Family::MySql97 => &["--binlog-rows-query-log-events=ON"],
         _ => &[],
     };
     let server = Server::start_with(family, options, &[]);

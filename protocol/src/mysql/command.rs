@@ -61,6 +61,9 @@ pub fn register_replica(server_id: u32, host: &str, port: u16) -> Vec<u8> {
 pub enum DumpMode {
     /// Wait for more at the end of the log.
     Follow,
+    /// The same, with the statement before the rows (MariaDB: `BINLOG_SEND_ANNOTATE_ROWS_EVENT`;
+    /// MySQL has another meaning for that bit, and sends statements if it logs them).
+    FollowAnnotated,
     /// End with EOF at the end of the log (`BINLOG_DUMP_NON_BLOCK`).
     ToEnd,
 }
@@ -70,6 +73,7 @@ impl DumpMode {
         match self {
             Self::Follow => 0,
             Self::ToEnd => 1,
+            Self::FollowAnnotated => 2,
         }
     }
 }

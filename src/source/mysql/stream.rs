@@ -136,7 +136,11 @@ impl Reader {
         Box::pin(self.ready_history(&server, &place)).await?;
         prepare_dump(&mut connection, &server, &place).await?;
         connection.register(self.server_id, &identity(&self.ctx.name)).await?;
-        start_dump(&mut connection, &server, &place, self.server_id, DumpMode::Follow).await?;
+        let mode = match self.ctx.source.include_query && server.is_mariadb() {
+            true => DumpMode::FollowAnnotated,
+            false => DumpMode::Follow,
+        };
+        start_dump(&mut connection, &server, &place, self.server_id, mode).await?;
         tracing::info!(pipeline = %self.ctx.name, "streaming from {place}");
         self.clash.running();
         self.ctx.heartbeat.start(&self.ctx.source, &self.ctx.name);
