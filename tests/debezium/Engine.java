@@ -15,6 +15,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import javax.management.InstanceNotFoundException;
 import javax.management.MBeanServer;
 import javax.management.ObjectName;
@@ -28,6 +29,7 @@ import javax.management.ObjectName;
  * ends with the last one, with status 1 and a line for each that failed.
  */
 public final class Engine {
+  private static final int READY_SECONDS_MAX = 240;
   private static final List<String> failures = Collections.synchronizedList(new ArrayList<>());
 
   private final Properties properties = new Properties();
@@ -46,7 +48,10 @@ public final class Engine {
       new Thread(engine::run, engine.properties.getProperty("name")).start();
     }
     for (Engine engine : engines) {
-      engine.ready.await();
+      if (!engine.ready.await(READY_SECONDS_MAX, TimeUnit.SECONDS)) {
+        System.out.println(engine.properties.getProperty("name") + " does not get ready");
+        System.exit(1);
+      }
     }
     System.out.println("ready");
     for (Engine engine : engines) {

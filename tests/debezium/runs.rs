@@ -113,6 +113,8 @@ pub fn all() -> Vec<Run> {
             ours: &[("source", "include_columns", "['.*\\.id', '.*\\.[a-c]']")],
             ..run("column_include", On::All, &[("column.include.list", ".*\\\\.id,.*\\\\.[a-c]")])
         },
+        run("message_prefix", On::Postgres, &[("message.prefix.include.list", "audit,ins.*")]),
+        run("message_prefix_not", On::Postgres, &[("message.prefix.exclude.list", "audit")]),
         run("heartbeat", On::All, &[("heartbeat.interval.ms", "500")]),
         run("mask", On::All, &[("column.mask.with.5.chars", MASKED)]),
         run("mask_hash", On::All, &[("column.mask.hash.SHA-256.with.salt.pepper", MASKED)]),
