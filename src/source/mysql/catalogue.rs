@@ -490,7 +490,7 @@ fn mysql_default(
     if extra.contains("DEFAULT_GENERATED") {
         return Some(DefaultValue::Unknown);
     }
-    mysql_literal(text, ty)
+    literal_default(text, ty)
 }
 
 /// MariaDB (10.2.7 and later) gives defaults as expressions: `NULL`, `5`, `'text'`, `now()`.
@@ -505,17 +505,19 @@ fn mariadb_default(given: Option<&str>, nullable: bool, ty: &ColumnType) -> Opti
     if let Some(inner) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         return Some(DefaultValue::Text(inner.replace("''", "'").replace("\\\\", "\\")));
     }
-    let literal = text.starts_with("b'") || text.parse::<f64>().is_ok_and(f64::is_finite);
-    Some(match literal {
-        true => DefaultValue::Text(text.into()),
-        false => DefaultValue::Unknown,
-    })
+    let number = text.parse::<f64>().is_ok_and(f64::is_finite);
+    if number || text.starts_with("b'") || text.starts_with("x'") {
+        return literal_default(text, ty);
+    }
+    Some(DefaultValue::Unknown)
 }
 
-/// MySQL shows the default of a binary column as `0x6162`: its text, if it is one. (MariaDB's
-/// `x'6162'` is none of Debezium's either.)
-fn mysql_literal(text: &str, ty: &ColumnType) -> Option<DefaultValue> {
-    let hex = text.strip_prefix("0x").filter(|_| matches!(ty, ColumnType::Bytes { .. }));
+/// The default of a binary column is shown as `0x6162`, by MariaDB as `x'6162'`: its text, if it is
+/// one.
+fn literal_default(text: &str, ty: &ColumnType) -> Option<DefaultValue> {
+    let quoted = || text.strip_prefix("x'").and_then(|rest| rest.strip_suffix('\''));
+    let hex = text.strip_prefix("0x").or_else(quoted);
+    let hex = hex.filter(|_| matches!(ty, ColumnType::Bytes { .. }));
     let Some(hex) = hex else { return Some(DefaultValue::Text(text.into())) };
     let digit = |&c: &u8| char::from(c).to_digit(16).and_then(|n| u8::try_from(n).ok());
     let byte = |pair: &[u8]| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?);
@@ -578,7 +580,7 @@ mod tests {
         assert_eq!(mysql_default(Some("0x6162"), "", true, &binary), text("ab"));
         assert_eq!(mysql_default(Some("0xFF"), "", true, &binary), unknown);
         assert_eq!(mysql_default(Some("0x6162"), "", true, &int), text("0x6162"));
-        assert_eq!(mariadb_default(Some("x'6162'"), true, &binary), unknown);
+        assert_eq!(mariadb_default(Some("x'6162'"), true, &binary), text("ab"));
         assert_eq!(mysql_default(None, "", true, &int), None);
         let now = "CURRENT_TIMESTAMP";
         let placeholder = Some(DefaultValue::Placeholder);

@@ -216,7 +216,7 @@ impl Reader {
             us => us,
         };
         for record in records {
-            let record = SchemaChange { position: log.start_of(header), ..record };
+            let record = SchemaChange { position: log.source_pos(header), ..record };
             let annex = Annex::SchemaChange(Box::new(record));
             // Debezium tells no thread of a statement.
             let origin = group.origin_of_statement();

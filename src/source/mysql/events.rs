@@ -101,7 +101,7 @@ impl Log {
 
     /// `source.pos` of rows: where their event starts. MariaDB (11.8) gives the events within a group
     /// no offset; then, as in Debezium, where the last event that has one started.
-    fn source_pos(&self, header: &EventHeader) -> u64 {
+    pub(super) fn source_pos(&self, header: &EventHeader) -> u64 {
         if header.end_log_pos == 0 { self.last_start } else { self.start_of(header) }
     }
 

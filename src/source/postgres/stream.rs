@@ -432,6 +432,10 @@ impl Stream<'_> {
         if self.open.as_ref().is_some_and(|open| open.dropped) {
             return Ok(());
         }
+        if !message.transactional {
+            // In Debezium it is its own commit, wanted or not: `source.sequence` tells it.
+            self.course.last_commit = position;
+        }
         if let Some(annex) = self.message(message, position) {
             let last_commit_lsn = self.course.last_commit;
             let origin = TxnOrigin::Wal { xid: 0, last_commit_lsn, replicated: None };

@@ -107,7 +107,7 @@ delete from s_ddl where id = 6;
 rename table s_ddl to s_ddl2;
 insert into s_ddl2 (id, aa) values (7, 'seven');
 create table s_created (id int not null primary key, r real, yes boolean, e enum('p','q') default 'q', ts timestamp default current_timestamp);
-insert into s_created values (1, 1.1, true, 'p', '2020-01-01 00:00:00'), (2, null, null, null, '2020-01-01 00:00:00');
+insert into s_created values (1, 1.123456789012, true, 'p', '2020-01-01 00:00:00'), (2, null, null, null, '2020-01-01 00:00:00');
 create table s_as (id int not null primary key) as select id, v from s_multi where id < 3;
 create table s_like like s_same;
 insert into s_like values (1, 1, 'l');
