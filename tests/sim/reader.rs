@@ -155,7 +155,11 @@ impl Reader {
         let n = self.next + 1;
         let delta = source.delta(n);
         match &source.log[self.next] {
-            Entry::Filtered => router.advance(delta),
+            Entry::Filtered => {
+                // A record beside rows, with a number of its own, at a place without one.
+                router.heartbeat();
+                router.advance(delta);
+            }
             Entry::XaCommit(xid) => {
                 router.commit_prepared(&[*xid], self.origin(source), n as i64, delta)?;
             }
@@ -181,7 +185,11 @@ impl Reader {
                             router.handle_frame(segment, head)?;
                         }
                     }
-                    Some(Item::Savepoint(name)) => router.savepoint(&[*name])?,
+                    Some(Item::Savepoint(name)) => {
+                        // The same inside of a group that waits.
+                        router.heartbeat();
+                        router.savepoint(&[*name])?;
+                    }
                     Some(Item::RollbackTo(name)) => router.rollback_to(&[*name])?,
                     None => match end {
                         End::Commit => router.commit(delta)?,

@@ -213,15 +213,18 @@ impl Sink {
         self.upsert(&batch, true, true, expected);
     }
 
-    fn events(batch: &SealedBatch) -> impl Iterator<Item = (usize, Op, Seq, Decoded)> {
-        batch.body.events.iter().map(|event| {
+    /// Events of rows, each with its place among all of the batch.
+    fn events(batch: &SealedBatch) -> impl Iterator<Item = (usize, (usize, Op, Seq, Decoded))> {
+        // Heartbeats have a place in the batch, and no row.
+        let rows = batch.body.events.iter().enumerate().filter(|(_, event)| event.op != Op::Annex);
+        rows.map(|(i, event)| {
             let bytes = batch.bytes(event.value.expect("invariant: every event has a value"));
-            (event.table.0 as usize, event.op, event.seq, decode(bytes))
+            (i, (event.table.0 as usize, event.op, event.seq, decode(bytes)))
         })
     }
 
     fn upsert(&mut self, batch: &SealedBatch, repeated: bool, ahead: bool, expected: &Expected) {
-        for (table, op, _, event) in Self::events(batch) {
+        for (_, (table, op, _, event)) in Self::events(batch) {
             self.delivered += 1;
             match event.change {
                 Change::Put => self.state[table].insert(event.key, event.value),
@@ -247,7 +250,7 @@ impl Sink {
     fn write(&mut self, batch: &SealedBatch, expected: &Expected) {
         let mut marks = batch.marks.iter().peekable();
         let mut touched = [false; TABLES];
-        for (i, (table, op, seq, event)) in Self::events(batch).enumerate() {
+        for (i, (table, op, seq, event)) in Self::events(batch) {
             while let Some(&(through, _)) = marks.next_if(|mark| mark.1 as usize <= i) {
                 self.note_lengths(&mut touched, through);
             }
