@@ -48,6 +48,10 @@ pub enum SnapshotMarker {
     Incremental,
 }
 
+/// Bit of a MySQL frame's `format`: before the event's body stands the statement that its rows come
+/// from, as length (4, little-endian) and UTF-8 text (`include_query`).
+pub const FORMAT_WITH_QUERY: u8 = 0x40;
+
 /// Head of a frame: the body is `segment[offset..offset + len]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHead {
@@ -55,7 +59,8 @@ pub struct FrameHead {
     pub kind: FrameKind,
     /// The snapshot marker, `Streaming` for rows of the log.
     pub marker: SnapshotMarker,
-    /// The source's own version of the body's format; MySQL: the event type code, else 0.
+    /// The source's own version of the body's format; MySQL: the event type code, perhaps with
+    /// [`FORMAT_WITH_QUERY`], else 0.
     pub format: u8,
     /// The table.
     pub table: TableId,

@@ -4,6 +4,7 @@
 //! is for a condition with a deadline, never for a time.
 
 mod beside;
+mod binlog;
 mod crash;
 mod jobs;
 mod pipe;

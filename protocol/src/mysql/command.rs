@@ -72,8 +72,8 @@ impl DumpMode {
     fn flags(self) -> u16 {
         match self {
             Self::Follow => 0,
-            Self::ToEnd => 1,
             Self::FollowAnnotated => 2,
+            Self::ToEnd => 1,
         }
     }
 }

@@ -104,19 +104,24 @@ pub enum Checksum {
 impl EventHeader {
     /// Parses the header and checks the length against the bytes given: one whole event.
     pub fn parse(event: &[u8]) -> Result<Self, WireError> {
-        let mut c = Cursor::new(event);
-        let header = Self {
+        let header = Self::front(event)?;
+        if header.len as usize != event.len() {
+            return Err(WireError::Invalid { offset: 9, what: "event length" });
+        }
+        Ok(header)
+    }
+
+    /// Parses the header alone: the event goes on behind the bytes given.
+    pub fn front(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut c = Cursor::new(bytes);
+        Ok(Self {
             timestamp: c.u32_le()?,
             ty: c.u8()?,
             server_id: c.u32_le()?,
             len: c.u32_le()?,
             end_log_pos: c.u32_le()?,
             flags: c.u16_le()?,
-        };
-        if header.len as usize != event.len() {
-            return Err(WireError::Invalid { offset: 9, what: "event length" });
-        }
-        Ok(header)
+        })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod images;
 pub mod json;
 pub mod json_diff;
 pub mod packet;
+pub mod payload;
 pub mod resultset;
 pub mod rows;
 pub mod table_map;

@@ -58,7 +58,10 @@ impl EventCounter {
             // Neither has numbers of its own.
             FrameKind::SnapshotRow | FrameKind::Annex => return 0,
         };
-        if head.marker != SnapshotMarker::Streaming || self.skipped.contains(&(op as u8)) {
+        // What a row of a versioned table means is told by its period.
+        let versioned = schema.period.is_some();
+        let skipped = self.skipped.contains(&(op as u8)) && !versioned;
+        if head.marker != SnapshotMarker::Streaming || skipped {
             return 0;
         }
         self.learn(schema);
@@ -66,7 +69,8 @@ impl EventCounter {
         if op == Op::Truncate {
             return 1;
         }
-        if op == Op::Update && (self.compares_values || self.encoder.has_key(head.table)) {
+        let by_row = self.compares_values || self.encoder.has_key(head.table);
+        if op == Op::Update && by_row || versioned {
             return self.encoded(segment, &frame);
         }
         match self.kind {

@@ -73,6 +73,8 @@ pub(crate) struct Job<'a> {
     pub frame: &'a Frame,
     pub txn: &'a TxnHead,
     pub now_us: i64,
+    /// The statement that the rows come from, where the frame has it.
+    pub query: Option<&'a str>,
 }
 
 impl JsonEncoder {
@@ -114,7 +116,7 @@ impl JsonEncoder {
         let options = &self.options;
         let table = self.tables.get_mut(frame.head.table.0 as usize).and_then(Option::as_mut);
         let Some(table) = table.filter(|table| table.plan.refused.is_none()) else { return 0 };
-        let job = Job { options, segment, frame, txn, now_us: 0 };
+        let job = Job { options, segment, frame, txn, now_us: 0, query: None };
         mysql::count_rows(table, &job).unwrap_or(0)
     }
 
@@ -182,7 +184,7 @@ impl RowEncoder for JsonEncoder {
         if table.ordinal_of != txn.seq {
             (table.ordinal_of, table.ordinal) = (txn.seq, 0);
         }
-        let job = Job { options: &self.options, segment, frame, txn, now_us };
+        let job = Job { options: &self.options, segment, frame, txn, now_us, query: None };
         if frame.head.kind == FrameKind::Truncate {
             truncate(table, &job, resume.order, batch);
             return Ok(Encoded::Done);

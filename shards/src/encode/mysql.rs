@@ -4,7 +4,7 @@
 //! rows. Leaves: events. Keeps: a rows event of any length is cut into rows one at a time and can
 //! be left and resumed at any row, so its envelopes need no memory beyond a batch.
 
-use penstock_protocol::frame::FrameKind;
+use penstock_protocol::frame::{FORMAT_WITH_QUERY, FrameKind};
 use penstock_protocol::mysql::binary_row::walk_binary_row;
 use penstock_protocol::mysql::images::locate_image;
 use penstock_protocol::mysql::rows::{RowError, RowOps, RowsHead, skip_image, walk_image};
@@ -122,7 +122,7 @@ pub(crate) fn source<'a>(text: &'a mut SourceText, job: &'a Job<'a>, op: Op) -> 
 
 fn thread_and_query<'a>(job: &'a Job<'_>) -> (Option<u32>, Option<&'a str>) {
     match &job.txn.origin {
-        TxnOrigin::Binlog { thread, query, .. } => (*thread, query.as_deref()),
+        TxnOrigin::Binlog { thread, query, .. } => (*thread, job.query.or(query.as_deref())),
         _ => (None, None),
     }
 }
@@ -192,22 +192,13 @@ pub(crate) fn encode(
             return Err(refused("something else came as rows".into()));
         }
     };
-    let (start, len) = (job.frame.head.offset as usize, job.frame.head.len as usize);
-    // Walks see nothing of the segment behind the frame but the slack of constant-size loads.
-    let seg = job.segment.padded();
-    let end = start + len;
-    let seg = seg.get(..end + SEGMENT_SLACK).unwrap_or(seg);
-    if end > seg.len() {
-        return Err(refused("a frame ends behind its segment".into()));
-    }
-    let part = Part { seg, start, end };
+    let part = part(job)?;
     if op == Op::Read {
         return snapshot_row(table, spans, job, part, batch);
     }
-    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
-    let head = RowsHead::parse(job.frame.head.format, &seg[..end], start)
-        .and_then(|head| head.matches(&walk.ops).map(|()| head))
-        .map_err(|e| row_error(&table.plan, start, e))?;
+    let (format, part, query) = statement(job, part)?;
+    let job = &Job { query, ..*job };
+    let head = rows_head(table, format, part)?;
     // What a row of a versioned table means is not known before its period is read.
     let versioned = table.plan.schema.period.is_some();
     if is_skipped(job.options, op) && !versioned {
@@ -230,6 +221,45 @@ pub(super) struct Part<'a> {
     pub seg: &'a [u8],
     pub start: usize,
     pub end: usize,
+}
+
+/// The frame's bytes: walks see nothing of the segment behind them but the slack of constant-size
+/// loads.
+fn part<'a>(job: &Job<'a>) -> Result<Part<'a>, EncodeError> {
+    let (start, len) = (job.frame.head.offset as usize, job.frame.head.len as usize);
+    let (seg, end) = (job.segment.padded(), start + len);
+    let seg = seg.get(..end + SEGMENT_SLACK).unwrap_or(seg);
+    match end > seg.len() {
+        true => Err(refused("a frame ends behind its segment".into())),
+        false => Ok(Part { seg, start, end }),
+    }
+}
+
+/// The event's code and body, and the statement in front of it.
+fn statement<'a>(
+    job: &Job<'a>,
+    part: Part<'a>,
+) -> Result<(u8, Part<'a>, Option<&'a str>), EncodeError> {
+    let format = job.frame.head.format;
+    if format & FORMAT_WITH_QUERY == 0 {
+        return Ok((format, part, None));
+    }
+    let body = part.seg.get(part.start..part.end).unwrap_or_default();
+    let text = body.split_first_chunk().and_then(|(len, rest)| {
+        let text = rest.get(..u32::from_le_bytes(*len) as usize)?;
+        std::str::from_utf8(text).ok()
+    });
+    let Some(text) = text else { return Err(refused("a frame without its statement".into())) };
+    let start = part.start + 4 + text.len();
+    Ok((format & !FORMAT_WITH_QUERY, Part { start, ..part }, Some(text)))
+}
+
+fn rows_head(table: &Table, format: u8, part: Part) -> Result<RowsHead, EncodeError> {
+    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
+    let event = part.seg.get(..part.end).unwrap_or_default();
+    RowsHead::parse(format, event, part.start)
+        .and_then(|head| head.matches(&walk.ops).map(|()| head))
+        .map_err(|e| row_error(&table.plan, part.start, e))
 }
 
 /// Rows of one event, from `resume` on, as far as the batch has room. `WHOLE`: each of their images
@@ -421,18 +451,10 @@ fn skip_rows(
 
 /// How many rows a frame has; they are stepped over.
 pub(crate) fn count_rows(table: &mut Table, job: &Job) -> Result<u32, EncodeError> {
-    let (start, len) = (job.frame.head.offset as usize, job.frame.head.len as usize);
-    let (seg, end) = (job.segment.padded(), start + len);
-    let seg = seg.get(..end + SEGMENT_SLACK).unwrap_or(seg);
-    let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
-    if end > seg.len() {
-        return Err(refused("a frame ends behind its segment".into()));
-    }
-    let head = RowsHead::parse(job.frame.head.format, &seg[..end], start)
-        .and_then(|head| head.matches(&walk.ops).map(|()| head))
-        .map_err(|e| row_error(&table.plan, start, e))?;
+    let (format, part, _) = statement(job, part(job)?)?;
+    let head = rows_head(table, format, part)?;
     let mut resume = Resume::default();
-    skip_rows(table, job, Part { seg, start, end }, &head, &mut resume)?;
+    skip_rows(table, job, part, &head, &mut resume)?;
     Ok(resume.row)
 }
 

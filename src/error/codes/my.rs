@@ -59,14 +59,6 @@ pub(super) const CODES: &[Code] = &[
         mend: "Set `tls.mode` to `require`, `verify-ca` or `verify-full`.",
     },
     Code {
-        code: "my-compressed-transaction",
-        title: "the log holds compressed transactions",
-        means: "With `binlog_transaction_compression` a transaction is one zstd event, which this \
-                version does not read.",
-        mend: "`SET PERSIST binlog_transaction_compression = OFF`. If such a transaction is in \
-                the log already: take a new snapshot.",
-    },
-    Code {
         code: "my-debezium-offset",
         title: "Debezium's offset cannot be taken over",
         means: "The value is not one that a MySQL or MariaDB connector stores, or its snapshot was \

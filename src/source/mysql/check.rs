@@ -114,15 +114,6 @@ pub fn losses(server: &Server) -> Vec<Finding> {
             .mend(format!("{persist} binlog_row_image = FULL")),
         );
     }
-    if server.is_on("binlog_transaction_compression") {
-        findings.push(
-            Finding::failure(
-                "my-compressed-transaction",
-                "binlog_transaction_compression is ON: this version cannot read such transactions",
-            )
-            .mend("SET PERSIST binlog_transaction_compression = OFF"),
-        );
-    }
     findings
 }
 

@@ -3,7 +3,7 @@
 //! Enters: a wire on which the server streams (a dump, or rows of a query). Leaves: frozen segments
 //! and the spans of the whole packets' payloads in them. Keeps: a payload is copied only if a
 //! segment's end cuts it; one that no segment holds gets its own buffer, up to `ROW_BYTES_MAX`
-//! (HAZARDS H5); sequence numbers are dense.
+//! (HAZARDS H5), but for compressed transactions, which come in pieces; sequence numbers are dense.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use futures_util::io::AsyncReadExt;
 use penstock_protocol::cursor::WireError;
+use penstock_protocol::mysql::event::{HEADER_BYTES, ty};
 use penstock_protocol::mysql::packet::{HEAD_BYTES, PacketHead};
+use penstock_protocol::mysql::payload::HEAD_BYTES_MAX;
 use penstock_shards::limits::ROW_BYTES_MAX;
 use penstock_shards::segment::Segment;
 
@@ -34,6 +36,38 @@ pub struct Chunks {
     seq: u8,
     /// How long the server may be silent; none: for ever (keepalive finds a dead one).
     silence_max: Option<Duration>,
+    /// Of a payload that comes in pieces: what is left of its packet, and whether another follows.
+    open: Option<(usize, bool)>,
+}
+
+/// What the dump has sent.
+pub enum Chunk {
+    /// Whole payloads.
+    Packets(Arc<Segment>),
+    /// A part of one payload that no segment holds, a compressed transaction's.
+    Piece(Piece),
+}
+
+/// A part of a payload.
+pub struct Piece {
+    buffer: Buffer,
+    len: usize,
+    /// The payload ends with it.
+    pub last: bool,
+}
+
+impl Piece {
+    /// Its bytes.
+    pub fn data(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// What a buffer holds.
+enum Filled {
+    Packets(Arc<Segment>),
+    /// The start of a payload that no segment holds.
+    Start(Buffer, PacketHead),
 }
 
 impl Chunks {
@@ -46,7 +80,7 @@ impl Chunks {
         endpoint: Endpoint,
         silence_max: Option<Duration>,
     ) -> Self {
-        Self { wire, pool, endpoint, buffer: None, filled: 0, rest, seq, silence_max }
+        Self { wire, pool, endpoint, buffer: None, filled: 0, rest, seq, silence_max, open: None }
     }
 
     /// The wire, once the last packet of an answer was in the last chunk.
@@ -61,6 +95,57 @@ impl Chunks {
     /// Transient when the connection ends, is silent for too long or is out of step; Definite for
     /// a payload beyond `ROW_BYTES_MAX`. The wire is of no use then.
     pub async fn next(&mut self, spans: &mut Vec<Range<usize>>) -> Result<Arc<Segment>> {
+        match self.fill(spans).await? {
+            Filled::Packets(segment) => Ok(segment),
+            Filled::Start(buffer, head) => self.oversize(&buffer, head, spans).await,
+        }
+    }
+
+    /// As [`Chunks::next`], for a dump: compressed transactions that no segment holds come in
+    /// pieces, of any size.
+    pub async fn next_chunk(&mut self, spans: &mut Vec<Range<usize>>) -> Result<Chunk> {
+        if let Some((left, continued)) = self.open.take() {
+            spans.clear();
+            return self.piece(left, continued).await.map(Chunk::Piece);
+        }
+        match self.fill(spans).await? {
+            Filled::Packets(segment) => Ok(Chunk::Packets(segment)),
+            Filled::Start(buffer, head) if is_payload(&buffer) => {
+                self.check_seq(head)?;
+                let mut buffer = buffer;
+                let len = self.filled - HEAD_BYTES;
+                buffer.copy_within(HEAD_BYTES..self.filled, 0);
+                self.rest.clear();
+                self.open = Some((head.len - len, head.continued()));
+                Ok(Chunk::Piece(Piece { buffer, len, last: false }))
+            }
+            Filled::Start(buffer, head) => {
+                self.oversize(&buffer, head, spans).await.map(Chunk::Packets)
+            }
+        }
+    }
+
+    /// The next part of the payload that is open.
+    async fn piece(&mut self, mut left: usize, mut continued: bool) -> Result<Piece> {
+        if left == 0 {
+            // The packet before was full: another one follows, perhaps an empty one.
+            let head = self.next_head().await?;
+            (left, continued) = (head.len, head.continued());
+        }
+        let mut buffer = self.pool.take().await;
+        let wanted = left.min(buffer.capacity());
+        let mut len = 0;
+        while len < wanted {
+            let got = read(&mut self.wire, &mut buffer[len..wanted], self.silence_max).await;
+            len += got.map_err(|e| errors::lost(&self.endpoint, &e))?;
+        }
+        let last = len == left && !continued;
+        self.open = (!last).then_some((left - len, continued));
+        self.filled = 0;
+        Ok(Piece { buffer, len, last })
+    }
+
+    async fn fill(&mut self, spans: &mut Vec<Range<usize>>) -> Result<Filled> {
         spans.clear();
         let mut buffer = match self.buffer.take() {
             Some(buffer) => buffer,
@@ -80,12 +165,13 @@ impl Chunks {
             if !spans.is_empty() {
                 self.rest.clear();
                 self.rest.extend_from_slice(&buffer[end..self.filled]);
-                return Ok(buffer.freeze(end));
+                return Ok(Filled::Packets(buffer.freeze(end)));
             }
             if let Some(head) = PacketHead::parse(&buffer[..self.filled])
                 && (head.continued() || HEAD_BYTES + head.len > buffer.capacity())
+                && self.filled >= PEEKED_BYTES
             {
-                return self.oversize(&buffer, head, spans).await;
+                return Ok(Filled::Start(buffer, head));
             }
             let room = self.filled..buffer.capacity();
             let got = read(&mut self.wire, &mut buffer[room], self.silence_max).await;
@@ -115,6 +201,23 @@ impl Chunks {
         }
         self.seq = self.seq.wrapping_add(1);
         Ok(())
+    }
+
+    /// The head of the packet that continues a payload, its number not checked yet.
+    async fn read_head(&mut self) -> Result<PacketHead> {
+        let mut next = [0; HEAD_BYTES];
+        let mut got = 0;
+        while got < HEAD_BYTES {
+            let read = read(&mut self.wire, &mut next[got..], self.silence_max).await;
+            got += read.map_err(|e| errors::lost(&self.endpoint, &e))?;
+        }
+        Ok(PacketHead::parse(&next).expect("invariant: four bytes are a head"))
+    }
+
+    async fn next_head(&mut self) -> Result<PacketHead> {
+        let head = self.read_head().await?;
+        self.check_seq(head)?;
+        Ok(head)
     }
 
     /// A payload larger than a segment, or cut into several packets: joined in its own buffer.
@@ -147,13 +250,7 @@ impl Chunks {
             if !head.continued() {
                 break;
             }
-            let mut next = [0; HEAD_BYTES];
-            let mut got = 0;
-            while got < HEAD_BYTES {
-                let read = read(&mut self.wire, &mut next[got..], self.silence_max).await;
-                got += read.map_err(|e| errors::lost(&self.endpoint, &e))?;
-            }
-            head = PacketHead::parse(&next).expect("invariant: four bytes are a head");
+            head = self.read_head().await?;
             have = 0;
         }
         self.rest.clear();
@@ -161,6 +258,15 @@ impl Chunks {
         spans.push(0..len);
         Ok(big.freeze(len))
     }
+}
+
+/// Bytes after which the type of an event is known, and the head of a compressed transaction.
+const PEEKED_BYTES: usize = HEAD_BYTES + 1 + HEADER_BYTES + HEAD_BYTES_MAX;
+
+/// Whether a dump's payload is a compressed transaction.
+fn is_payload(packet: &[u8]) -> bool {
+    let event = packet.get(HEAD_BYTES + 1..).unwrap_or_default();
+    packet.get(HEAD_BYTES) == Some(&0) && event.get(4) == Some(&ty::TRANSACTION_PAYLOAD)
 }
 
 fn too_large() -> Error {

@@ -15,6 +15,15 @@ pub fn broken(e: WireError) -> Error {
         .hint("is there a MySQL or MariaDB server at this address, and no proxy that alters bytes?")
 }
 
+/// An event whose checksum is not that of its bytes.
+pub fn wrong_checksum(code: u8) -> Error {
+    let what = format!("the checksum of an event of type {code} is wrong");
+    Error::transient("my-checksum", what).hint(
+        "bytes changed on the way or on the server's disk: mysqlbinlog --verify-binlog-checksum \
+         tells which",
+    )
+}
+
 /// A packet in the wrong place.
 pub fn unexpected(what: &str) -> Error {
     Error::transient("my-protocol", format!("the server sent unexpected {what}"))

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
+use penstock_protocol::frame::{FORMAT_WITH_QUERY, FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::mysql::ddl::{Named, Statement, classify};
 use penstock_protocol::mysql::event::{
     self, Checksum, EventHeader, FLAG_ARTIFICIAL, FLAG_IGNORABLE, FormatDescription, Heartbeat,
@@ -20,13 +20,16 @@ use penstock_protocol::mysql::group::Alter;
 use penstock_protocol::mysql::resultset::ServerError;
 use penstock_protocol::position::{Gtid, PositionDelta};
 use penstock_protocol::schema::TableName;
+use penstock_shards::limits::SEGMENT_SLACK;
 use penstock_shards::router::RouterError;
 use penstock_shards::segment::Segment;
 use penstock_shards::spill::SpillError;
 
 use super::catalogue::{self, CatalogueTable, Server};
+use super::chunks::Piece;
 use super::groups::{Group, begin_of, start_group};
 use super::history::TableHistory;
+use super::payload::Payload;
 use super::place::Place;
 use super::schema::{Resolved, Told};
 use super::{Reader, errors, inflate, open};
@@ -68,6 +71,10 @@ pub struct Log {
     pub(super) group: Option<Group>,
     /// The statement that the next rows come from.
     pub(super) query: Option<Arc<str>>,
+    /// A compressed transaction that comes in pieces.
+    payload: Option<Box<Payload>>,
+    /// Its checksum is not known yet: what it holds must not leave.
+    pub(super) unverified: bool,
 }
 
 impl Log {
@@ -83,6 +90,16 @@ impl Log {
             maps: HashMap::new(),
             group: None,
             query: None,
+            payload: None,
+            unverified: false,
+        }
+    }
+
+    /// An event was read.
+    fn ended_at(&mut self, header: &EventHeader) {
+        if header.end_log_pos != 0 && header.flags & FLAG_ARTIFICIAL == 0 {
+            self.last_start = self.start_of(header);
+            self.last_pos = header.end_log_pos.into();
         }
     }
 
@@ -145,44 +162,89 @@ impl Reader {
         let Some(event) = payload_event(payload)? else { return Ok(Step::End) };
         let header = EventHeader::parse(event).map_err(errors::broken)?;
         let body = checked_body(log, &header, event)?;
-        let body_at = span.start + 1 + event::HEADER_BYTES;
         if let Some(group) = &mut log.group {
             group.bytes += u64::from(header.len);
         }
+        if header.ty == ty::TRANSACTION_PAYLOAD {
+            let mut payload = Payload::new(header, log.checksum.unwrap_or_default(), event)?;
+            Box::pin(self.payload(log, &mut payload, event)).await?;
+            Box::pin(self.payload_ends(log, payload)).await?;
+        } else {
+            let body_at = span.start + 1 + event::HEADER_BYTES;
+            let body = body_at..body_at + body.len();
+            self.dispatch(log, &header, segment, span.start + 1..span.end, body).await?;
+        }
+        log.ended_at(&header);
+        Ok(Step::On)
+    }
+
+    /// A part of an event that no segment holds: a compressed transaction (`payload`).
+    pub(super) async fn piece(&mut self, log: &mut Log, piece: &Piece) -> Result<()> {
+        let data = piece.data();
+        let (mut payload, event) = match log.payload.take() {
+            Some(payload) => (payload, data),
+            None => {
+                let event = data.get(1..).unwrap_or_default();
+                let header = EventHeader::front(event).map_err(errors::broken)?;
+                if let Some(group) = &mut log.group {
+                    group.bytes += u64::from(header.len);
+                }
+                let checksum = log.checksum.unwrap_or_default();
+                (Box::new(Payload::new(header, checksum, event)?), event)
+            }
+        };
+        log.unverified = true;
+        self.payload(log, &mut payload, event).await?;
+        if !piece.last {
+            log.payload = Some(payload);
+            return Ok(());
+        }
+        let header = payload.outer;
+        self.payload_ends(log, *payload).await?;
+        log.unverified = false;
+        log.ended_at(&header);
+        Ok(())
+    }
+
+    /// Hands an event to whom it concerns. `event` and `body`: its places in the segment.
+    pub(super) async fn dispatch(
+        &mut self,
+        log: &mut Log,
+        header: &EventHeader,
+        segment: &Arc<Segment>,
+        event: Range<usize>,
+        place: Range<usize>,
+    ) -> Result<()> {
+        let body = segment.data().get(place.clone()).unwrap_or_default();
         match header.ty {
             ty::WRITE_ROWS_V1..=ty::DELETE_ROWS_V1
             | ty::WRITE_ROWS..=ty::DELETE_ROWS
-            | ty::PARTIAL_UPDATE_ROWS => {
-                let place = body_at..body_at + body.len();
-                self.rows(log, &header, segment, header.ty, place).await?;
-            }
+            | ty::PARTIAL_UPDATE_ROWS => self.rows(log, header, segment, header.ty, place).await,
             ty::MARIADB_WRITE_ROWS_COMPRESSED_V1..=ty::MARIADB_DELETE_ROWS_COMPRESSED => {
                 let (code, plain) = inflate::rows(header.ty, body).map_err(errors::broken)?;
                 let len = plain.len();
                 let segment = Segment::freeze(plain, len, None);
-                self.rows(log, &header, &segment, code, 0..len).await?;
+                self.rows(log, header, &segment, code, 0..len).await
             }
-            ty::TABLE_MAP => self.table_map(log, &header, body).await?,
+            ty::TABLE_MAP => self.table_map(log, header, body).await,
             ty::GTID | ty::ANONYMOUS_GTID | ty::GTID_TAGGED | ty::MARIADB_GTID => {
-                start_group(log, &header, body)?;
+                start_group(log, header, body)
             }
-            ty::QUERY | ty::EXECUTE_LOAD_QUERY => self.query(log, &header, body).await?,
+            ty::QUERY | ty::EXECUTE_LOAD_QUERY => self.query(log, header, body).await,
             ty::MARIADB_QUERY_COMPRESSED => {
                 let plain = inflate::query(body).map_err(errors::broken)?;
-                self.query(log, &header, &plain).await?;
+                self.query(log, header, &plain).await
             }
-            ty::XID => self.commit(log, &header)?,
+            ty::XID => self.commit(log, header),
             ty::XA_PREPARE => {
                 let xa = XaPrepare::parse(body).map_err(errors::broken)?;
-                self.xa_prepare(log, &header, &xa)?;
+                self.xa_prepare(log, header, &xa)
             }
-            _ => self.control(log, &header, event, body)?,
+            _ => {
+                let event = segment.data().get(event).unwrap_or_default();
+                self.control(log, header, event, body)
+            }
         }
-        if header.end_log_pos != 0 && header.flags & FLAG_ARTIFICIAL == 0 {
-            log.last_start = log.start_of(&header);
-            log.last_pos = header.end_log_pos.into();
-        }
-        Ok(Step::On)
     }
 
     /// Events that belong to no group.
@@ -210,16 +272,6 @@ impl Reader {
                 return Err(Error::fatal("my-incident", what)
                     .at(log.at(header))
                     .hint("take a new snapshot (remove the state folder), and look for the cause in the server's error log"));
-            }
-            ty::TRANSACTION_PAYLOAD => {
-                return Err(Error::fatal(
-                    "my-compressed-transaction",
-                    "the log holds a compressed transaction, which this version cannot read",
-                )
-                .at(log.at(header))
-                .hint(
-                    "SET PERSIST binlog_transaction_compression = OFF, then take a new snapshot",
-                ));
             }
             _ if is_idle_type(header.ty) || header.flags & FLAG_IGNORABLE != 0 => {}
             other => {
@@ -492,6 +544,10 @@ impl Reader {
     ) -> Result<()> {
         let body = segment.data().get(place.clone()).unwrap_or_default();
         let head = RowsHead::parse(body).map_err(errors::broken)?;
+        let query = match head.flags & RowsHead::END_OF_STATEMENT != 0 {
+            true => log.query.take(),
+            false => log.query.clone(),
+        };
         // A number that stands for no table: only its end-of-statement flag means something.
         if head.table_id == 0xff_ffff {
             return Ok(());
@@ -512,7 +568,7 @@ impl Reader {
             _ => FrameKind::Update,
         };
         let number = |n: usize| u32::try_from(n).map_err(|_| errors::unexpected("event length"));
-        let head = FrameHead {
+        let mut head = FrameHead {
             kind,
             marker: SnapshotMarker::Streaming,
             format: code,
@@ -522,7 +578,12 @@ impl Reader {
             position: log.source_pos(header),
         };
         self.open_group(log, header)?;
-        self.frame(log, segment, head).await
+        let Some(query) = query else { return self.frame(log, segment, head).await };
+        let body = with_query(&query, body);
+        (head.offset, head.len) = (0, number(body.len())?);
+        head.format |= FORMAT_WITH_QUERY;
+        let len = body.len();
+        self.frame(log, &Segment::freeze(body, len, None), head).await
     }
 
     /// Hands a frame to the router; while its spill is full we wait, and the server with us
@@ -576,12 +637,19 @@ fn checked_body<'a>(log: &Log, header: &EventHeader, event: &'a [u8]) -> Result<
         (_, known) => known.unwrap_or_default(),
     };
     if sum == Checksum::Crc32 && !event::crc_matches(event) {
-        let what = format!("the checksum of an event of type {} is wrong", header.ty);
-        return Err(Error::transient("my-checksum", what)
-            .at(log.at(header))
-            .hint("bytes changed on the way or on the server's disk: mysqlbinlog --verify-binlog-checksum tells which"));
+        return Err(errors::wrong_checksum(header.ty).at(log.at(header)));
     }
     event::body(event, sum).map_err(errors::broken)
+}
+
+/// A frame's body with the statement that its rows come from: a copy, for those who want that.
+fn with_query(query: &str, body: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(query.len()).unwrap_or(u32::MAX);
+    let mut out = Vec::with_capacity(4 + query.len() + body.len() + SEGMENT_SLACK);
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(query.as_bytes());
+    out.extend_from_slice(body);
+    out
 }
 
 /// Types that carry neither rows nor positions.

@@ -15,7 +15,7 @@ use crate::config::{
     OnTableError, Secret, Snapshot, SnapshotMode, Source, TableFilter, Tls, TlsMode,
 };
 use crate::progress::ProgressSink;
-use crate::runtime::{block_on, mailbox, segments, watch};
+use crate::runtime::{block_on, mailbox, ring, segments, watch};
 use crate::source::heartbeat::Heartbeat;
 use crate::source::mysql::{schema::Schemas, stream::Clash};
 use crate::source::{ReaderContext, Start, TableDirectory};
@@ -25,7 +25,10 @@ fn name(table: &str) -> TableName {
     TableName { database: "d".into(), schema: String::new(), table: table.into() }
 }
 
-fn reader() -> Reader {
+/// Where a reader's output goes: the ring of its only shard, the coordinator's mailbox.
+type Ends = (ring::Consumer<ShardInput>, mailbox::Receiver<crate::pipeline::Notice>);
+
+fn reader() -> (Reader, Ends) {
     let source = Source {
         kind: SourceKind::MySql,
         hosts: vec!["127.0.0.1".into()],
@@ -52,7 +55,7 @@ fn reader() -> Reader {
     };
     let (_, flushed) = watch::channel(crate::source::context::Flushed::default());
     let (_, stop) = watch::channel(false);
-    let (notices, _) = mailbox(4);
+    let (notices, mailbox) = mailbox(64);
     let snapshot = Snapshot {
         mode: SnapshotMode::Never,
         parallelism: 1,
@@ -60,7 +63,8 @@ fn reader() -> Reader {
         rows_per_second: 0,
         pause_ms: 0,
     };
-    Reader {
+    let (shard, ring) = ring::channel(64);
+    let reader = Reader {
         ctx: ReaderContext {
             name: "p".into(),
             heartbeat: Heartbeat::new(&source),
@@ -70,14 +74,14 @@ fn reader() -> Reader {
             catch_up: false,
             tables: TableDirectory::default(),
             router: Router::new(BucketMap::round_robin(1), Box::new(MemorySpill::default())),
-            pool: segments::Pool::new(1, 1024),
+            pool: segments::Pool::new(64, 1024),
             flushed,
             stop,
             progress: ProgressSink::none(),
             stopped: BTreeSet::new(),
             schema_version: 0,
             history: None,
-            rings: Vec::new(),
+            rings: vec![shard],
             notices,
         },
         server_id: 1,
@@ -90,7 +94,8 @@ fn reader() -> Reader {
         clash: Clash::default(),
         warned: true,
         damage: None,
-    }
+    };
+    (reader, (ring, mailbox))
 }
 
 fn place() -> Place {
@@ -105,9 +110,13 @@ fn place() -> Place {
 
 use crate::source::mysql::place::Gtids;
 
+#[path = "payload_tests.rs"]
+mod payload;
+
 /// A log of a server of this kind, and its events with rising offsets.
 struct Tape {
     reader: Reader,
+    ends: Ends,
     _state: (State, tempfile::TempDir),
     log: Log,
     pos: u64,
@@ -116,7 +125,7 @@ struct Tape {
 
 impl Tape {
     fn new(kind: SourceKind, version: &str) -> Self {
-        let mut reader = reader();
+        let (mut reader, ends) = reader();
         reader.ctx.router.rebase(Position::MySql(penstock_protocol::position::BinlogPosition {
             server_uuid: String::new(),
             file: "b.1".into(),
@@ -133,7 +142,7 @@ impl Tape {
         let folder = tempfile::tempdir().expect("a folder");
         let state = State::open(folder.path(), "p").expect("a state");
         reader.ctx.history = Some(state.history().expect("a history"));
-        Self { reader, _state: (state, folder), log, pos: 4, number: 0 }
+        Self { reader, ends, _state: (state, folder), log, pos: 4, number: 0 }
     }
 
     fn mysql() -> Self {
@@ -196,18 +205,23 @@ impl Tape {
     /// Values of the rows that were routed, and the last point's end.
     fn routed(&mut self) -> (Vec<u8>, Option<PositionDelta>) {
         self.reader.ctx.router.flush().expect("a flush");
-        let (mut values, mut at) = (Vec::new(), None);
+        let (mut inputs, mut at) = (Vec::new(), None);
+        while let Some(input) = self.ends.0.try_pop() {
+            inputs.push(input);
+        }
         while let Some(output) = self.reader.ctx.router.poll().expect("an output") {
             match output {
-                RouterOutput::ToShard(_, ShardInput::Frames(batch)) => {
-                    for frame in &batch.frames {
-                        let segment = batch.segment.as_ref().expect("a segment");
-                        let end = (frame.head.offset + frame.head.len) as usize;
-                        values.push(segment.data()[end - 4]);
-                    }
-                }
+                RouterOutput::ToShard(_, input) => inputs.push(input),
                 RouterOutput::Point(point) => at = point.delta,
-                RouterOutput::ToShard(..) => {}
+            }
+        }
+        let mut values = Vec::new();
+        for input in inputs {
+            let ShardInput::Frames(batch) = input else { continue };
+            for frame in &batch.frames {
+                let segment = batch.segment.as_ref().expect("a segment");
+                let end = (frame.head.offset + frame.head.len) as usize;
+                values.push(segment.data()[end - 4]);
             }
         }
         (values, at)
@@ -329,7 +343,7 @@ fn l28_nothing_is_skipped_silently() {
     assert_eq!(code(tape.event(ty::INCIDENT, &[1, 0, 1, b'x'])), "my-incident");
     assert_eq!(code(tape.event(99, &[])), "my-unknown-event");
     assert!(tape.event_with(99, &[], FLAG_IGNORABLE).is_ok());
-    assert_eq!(code(tape.event(ty::TRANSACTION_PAYLOAD, &[])), "my-compressed-transaction");
+    assert_eq!(code(tape.event(ty::TRANSACTION_PAYLOAD, &[])), "my-protocol");
     let rows = [6, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1, 0xff, 0, 1, 0, 0, 0];
     tape.gtid();
     tape.query("BEGIN").expect("a query");
@@ -441,7 +455,7 @@ fn h02_an_idle_log_moves_the_position() {
 fn l28_a_log_that_is_damaged_twice_at_one_place_is_fatal() {
     // Goal: bytes changed on the way are read again, a damaged log is not read for ever. Method:
     // the judge alone.
-    let mut reader = reader();
+    let (mut reader, _ends) = reader();
     let error = |at: &str| Error::transient("my-checksum", "wrong").at(at);
     assert!(reader.judge_damage(error("b.1:4")).is_ok());
     assert!(reader.judge_damage(error("b.1:900")).is_ok());

@@ -44,7 +44,6 @@ pub(super) struct Group {
     pub(super) alter: Alter,
     pub(super) server_id: u32,
     pub(super) thread: Option<u32>,
-    pub(super) query: Option<Arc<str>>,
     /// Statements so far that may change tables.
     pub(super) statements: u32,
 }
@@ -55,7 +54,6 @@ impl Reader {
         if log.group.is_none() {
             log.group = Some(Group::anonymous(log, header));
         }
-        let query = log.query.clone();
         let streams = log.server.groups_never_roll_back();
         let group = log.group.as_mut().expect("invariant: made just above");
         if std::mem::replace(&mut group.routed, true) {
@@ -70,8 +68,7 @@ impl Reader {
             group.commit_us = i64::from(header.timestamp) * 1_000_000;
             group.dated = false;
         }
-        group.query = group.query.take().or(query);
-        let hold = group.begun && (group.xa || !streams);
+        let hold = group.begun && (group.xa || !streams || log.unverified);
         let (id, origin, commit_us) = (group.id(), group.origin(), group.commit_us);
         self.ctx.router.begin(origin, commit_us, hold, id).map_err(router_error)
     }
@@ -268,7 +265,6 @@ impl Group {
             alter: Alter::No,
             server_id: header.server_id,
             thread: None,
-            query: None,
             statements: 0,
         }
     }
@@ -297,7 +293,7 @@ impl Group {
             file: self.file.clone(),
             server_id: self.server_id,
             thread: self.thread,
-            query: self.query.clone(),
+            query: None,
         }
     }
 }

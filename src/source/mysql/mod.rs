@@ -13,7 +13,8 @@
 //! | `history`, `changes`, `shapes` | tables as the log's statements change them, and word of it |
 //! | `place`, `offsets` | positions, their proof, Debezium's offsets |
 //! | `snapshot`, `preamble` | the first rows, and what the schema change topic tells before |
-//! | `stream`, `events`, `groups`, `inflate` | the dump, its groups, compressed events |
+//! | `stream`, `events`, `groups` | the dump, its events and groups |
+//! | `payload`, `inflate` | compressed transactions (MySQL), compressed events (MariaDB) |
 //! | `proof` | that a catalogue read now holds at an earlier place of the log |
 //! | `check` | `penstock check` |
 
@@ -31,6 +32,7 @@ mod history;
 pub mod inflate;
 pub mod offsets;
 mod pause;
+mod payload;
 pub mod place;
 mod preamble;
 mod proof;

@@ -6,17 +6,14 @@
 
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use penstock_protocol::mysql::command::{DumpMode, binlog_dump, binlog_dump_gtid};
 use penstock_protocol::mysql::gtid::GtidList;
 
-use penstock_shards::segment::Segment;
-
 use super::catalogue::Server;
-use super::chunks::Chunks;
+use super::chunks::{Chunk, Chunks};
 use super::connection::{Connection, cell, literal};
 use super::events::{Log, Step};
 use super::place::{Gtids, Place};
@@ -151,16 +148,22 @@ impl Reader {
         let mut log = Log::new(server, &place);
         let mut spans = Vec::new();
         loop {
-            let Some(segment) = self.next_chunk(&mut chunks, &mut spans).await? else {
+            let Some(chunk) = self.next_chunk(&mut chunks, &mut spans).await? else {
                 // An open group is sent again by the next run.
                 self.ctx.router.interrupted().map_err(crate::source::context::router_error)?;
                 self.ctx.flush().await?;
                 return Ok(SourceEnd::Stopped);
             };
-            for span in &spans {
-                if self.event(&mut log, &segment, span.clone()).await? == Step::End {
-                    return Err(Error::transient("my-dump-ended", "the server ended the dump"));
+            match chunk {
+                Chunk::Packets(segment) => {
+                    for span in &spans {
+                        if self.event(&mut log, &segment, span.clone()).await? == Step::End {
+                            let what = "the server ended the dump";
+                            return Err(Error::transient("my-dump-ended", what));
+                        }
+                    }
                 }
+                Chunk::Piece(piece) => Box::pin(self.piece(&mut log, &piece)).await?,
             }
             (self.alive, self.streamed) = (true, true);
             self.ctx.flush().await?;
@@ -175,8 +178,8 @@ impl Reader {
         &mut self,
         chunks: &mut Chunks,
         spans: &mut Vec<Range<usize>>,
-    ) -> Result<Option<Arc<Segment>>> {
-        let mut reading = pin!(chunks.next(spans));
+    ) -> Result<Option<Chunk>> {
+        let mut reading = pin!(chunks.next_chunk(spans));
         loop {
             let due = self.ctx.heartbeat.due_in();
             let beat = pin!(async {
@@ -187,7 +190,7 @@ impl Reader {
             });
             match pause::until(&mut self.ctx.stop, select(reading.as_mut(), beat)).await {
                 None => return Ok(None),
-                Some(Either::Left((segment, _))) => return segment.map(Some),
+                Some(Either::Left((chunk, _))) => return chunk.map(Some),
                 Some(Either::Right(_)) => self.ctx.flush().await?,
             }
         }
