@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use penstock_protocol::schema::SourceKind;
 use penstock_shards::encode::options::{
-    BinaryHandling, Connector, DecimalHandling, EncodeOptions, NameAdjustment, TimePrecision,
+    BinaryHandling, Connector, ConvertingFailure, DecimalHandling, EncodeOptions, HstoreHandling,
+    IntervalHandling, NameAdjustment, TimePrecision,
 };
 
 use penstock_shards::encode::rules::{CellRule, ColumnPattern, HashAlgorithm};
@@ -486,4 +487,32 @@ fn options_of_postgres_slots_and_publications() {
         "error[config-wrong-kind]: `source.slot_failover` means nothing here: it is for sources of \
          kind \"postgres\"\n  at: FILE:6\n  do: remove it"
     );
+}
+
+#[test]
+fn forms_of_postgres_values() {
+    // Goal: Debezium's options of PostgreSQL's own types. Method: each set, and two that cannot be.
+    let with = |keys: &str| {
+        parse(&PG.replace("kind = \"postgres\"", &format!("kind = \"postgres\"\n{keys}")))
+    };
+    let p = with(
+        "hstore_handling_mode = \"map\"\ninterval_handling_mode = \"string\"\n\
+         money_fraction_digits = 4\ninclude_unknown_datatypes = true\n\
+         event_converting_failure_handling_mode = \"fail\"\n\
+         unavailable_value_placeholder = \"hex:00ff\"",
+    )
+    .expect("all of it is right");
+    let encode = EncodeOptions {
+        hstore: HstoreHandling::Map,
+        interval: IntervalHandling::String,
+        money_fraction_digits: 4,
+        include_unknown_datatypes: true,
+        converting_failure: ConvertingFailure::Fail,
+        unavailable_value_placeholder: "hex:00ff".into(),
+        ..EncodeOptions::new("shop", Connector::Postgres)
+    };
+    assert_eq!(p.sinks[0].encode, encode);
+    let code = |keys: &str| with(keys).expect_err("refused").code;
+    assert_eq!(code("unavailable_value_placeholder = \"hex:0\""), "config-bad-value");
+    assert_eq!(code("money_fraction_digits = 19"), "config-bad-value");
 }
