@@ -5,6 +5,7 @@
 //! seeds (from `SIM_FROM` on); `SIM_SEED=n cargo sim one_seed` runs one again and prints what it came to.
 
 mod encoder;
+mod pieces;
 mod plant;
 mod reader;
 mod rng;

@@ -26,6 +26,8 @@ pub enum WorldBug {
     ProgressOvertakesStop,
     /// A restart begins one transaction late.
     RestartBehindNext,
+    /// A transaction that came in pieces is committed when all of it is there, not in its turn.
+    CommittedOutOfTurn,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +69,9 @@ pub const PLANTS: &[(Plant, &str, u64)] = &[
     (Plant::World(WorldBug::PositionAheadOfView), "L1, L2", 500),
     (Plant::Machine(Bug::RolledBackRouted), "invariant 10, L5 b", 100),
     (Plant::Machine(Bug::RollbackToIgnored), "L5 c", 100),
+    (Plant::Machine(Bug::AbortedPartRouted), "invariant 10", 100),
+    (Plant::Machine(Bug::PartSchemasFirst), "invariant 7, H11", 100),
+    (Plant::World(WorldBug::CommittedOutOfTurn), "invariant 10, order", 100),
     (Plant::Machine(Bug::XaRoutedAtPrepare), "L5 a", 100),
     (Plant::Machine(Bug::ParkedUnsynced), "L5", 500),
     (Plant::Machine(Bug::ParkedUnlisted), "L5", 100),

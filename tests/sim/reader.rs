@@ -4,6 +4,7 @@
 //! connection anywhere (also inside a frame's transaction), takes the first snapshot, and begins
 //! again at the last entry whose end it gave to the router.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameKind, TableId};
@@ -14,12 +15,13 @@ use penstock_shards::segment::Segment;
 use penstock_shards::spill::SpillError;
 
 use crate::encoder::{kind_of, schema, table_name, write_frame};
+use crate::pieces::Piece;
 use crate::plant::{Plant, WorldBug};
 use crate::rng::Rng;
 use crate::source::{Change, End, Entry, Flavour, Item, Row, Source, TABLES};
 
 pub struct Reader {
-    plant: Plant,
+    pub(crate) plant: Plant,
     /// Entries whose end the router has.
     pub next: usize,
     /// Items of the next entry that were given.
@@ -29,11 +31,17 @@ pub struct Reader {
     /// Rows of the first snapshot that are still to come, and the view's position.
     snapshot: Option<(Vec<Vec<Row>>, usize)>,
     /// Last schema version handed over, by table, and how many.
-    versions: [u16; TABLES],
-    sent: u32,
+    pub(crate) versions: [u16; TABLES],
+    pub(crate) sent: u32,
+    /// What came of transactions in progress, by entry.
+    pub(crate) pieces: BTreeMap<usize, Piece>,
+    /// The source keeps transactions until they are whole.
+    pub(crate) unstreamed: bool,
+    /// Transactions that were routed from pieces.
+    pub streamed: u32,
     pub snapshot_done: bool,
     /// Tables that it does not read any more.
-    stopped: [bool; TABLES],
+    pub(crate) stopped: [bool; TABLES],
     pub connects: u32,
 }
 
@@ -59,6 +67,9 @@ impl Reader {
             snapshot: None,
             versions: [0; TABLES],
             sent: 0,
+            pieces: BTreeMap::new(),
+            unstreamed: false,
+            streamed: 0,
             snapshot_done: start.is_some(),
             stopped,
             connects: 0,
@@ -111,14 +122,20 @@ impl Reader {
             true => source.log.len(),
             false => source.durable,
         };
+        if self.next < end && !self.begun {
+            let step = self.step_pieces(rng, source, router, end);
+            if step != Step::Waits {
+                return step;
+            }
+        }
         // One segment holds what is given in this step: bodies first, then the calls.
         let mut heads = Vec::new();
         let (mut entry, mut item) = (self.next, self.item);
         for _ in 0..items {
-            if entry >= end {
+            if entry >= end || item == 0 && self.in_pieces(source, entry) {
                 break;
             }
-            match &source.log[entry] {
+            match &*source.whole(entry) {
                 Entry::Group { items, .. } if item < items.len() => {
                     if let Item::Frame(rows) = &items[item] {
                         let position = entry as u64 + 1;
@@ -154,7 +171,7 @@ impl Reader {
     ) -> Result<(), RouterError> {
         let n = self.next + 1;
         let delta = source.delta(n);
-        match &source.log[self.next] {
+        match &*source.whole(self.next) {
             Entry::Filtered => {
                 // A record beside rows, with a number of its own, at a place without one.
                 router.heartbeat();
@@ -224,7 +241,7 @@ impl Reader {
         }
     }
 
-    fn origin(&self, source: &Source) -> TxnOrigin {
+    pub(crate) fn origin(&self, source: &Source) -> TxnOrigin {
         match source.flavour {
             Flavour::Wal => {
                 TxnOrigin::Wal { xid: self.next as u32, last_commit_lsn: 0, replicated: None }
@@ -278,6 +295,9 @@ impl Reader {
         }
         router.interrupted().expect("ROUTER: interrupted");
         (self.item, self.begun, self.connected) = (0, false, false);
+        self.pieces.clear();
+        // A transaction that was cut comes as a whole one.
+        self.unstreamed |= router.in_group();
         Step::Moved
     }
 

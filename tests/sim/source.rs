@@ -4,6 +4,7 @@
 //! be read, snapshot views, and what the destination must hold in the end. A crash of the source
 //! loses what is logged and not durable; other transactions follow in its place.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use penstock_protocol::position::{BinlogPosition, Gtid, LsnPosition, Position, PositionDelta};
@@ -124,6 +125,9 @@ pub struct Source {
     pub flavour: Flavour,
     /// Groups that may roll back: they must be held.
     pub undecided: bool,
+    /// Transactions come in pieces while they are in progress; they and parts of them may be
+    /// aborted, with the schema changes in them.
+    pub streams: bool,
     /// Poison rows and table stops.
     pub poison: bool,
     /// It is the reader who cannot go on with a poisoned table, not a shard.
@@ -147,8 +151,9 @@ impl Source {
     pub fn new(rng: &mut Rng) -> Self {
         let flavours = [Flavour::Gtid, Flavour::Gtid, Flavour::File, Flavour::Domain, Flavour::Wal];
         let flavour = flavours[rng.below(flavours.len())];
-        Self {
+        let mut source = Self {
             flavour,
+            streams: false,
             undecided: flavour != Flavour::Wal && !rng.one_in(4),
             poison: rng.one_in(3),
             reader_stops: rng.one_in(2),
@@ -162,6 +167,22 @@ impl Source {
             next_value: 0,
             versions: [1; TABLES],
             large: rng.one_in(3),
+        };
+        source.streams = flavour == Flavour::Wal && rng.one_in(2);
+        // The reader does not look at rows that may be aborted.
+        source.reader_stops &= !source.streams;
+        source
+    }
+
+    /// An entry as it comes when it is whole: what was aborted does not come at all.
+    pub fn whole(&self, entry: usize) -> Cow<'_, Entry> {
+        match &self.log[entry] {
+            Entry::Group { end: End::Rollback, .. } if self.streams => Cow::Owned(Entry::Filtered),
+            Entry::Group { items, end } if self.streams => {
+                let items = frames_of(items).into_iter().cloned().map(Item::Frame).collect();
+                Cow::Owned(Entry::Group { items, end: *end })
+            }
+            entry => Cow::Borrowed(entry),
         }
     }
 
@@ -206,8 +227,10 @@ impl Source {
     }
 
     fn group(&mut self, rng: &mut Rng, open: &BTreeMap<u8, Vec<u32>>, left: usize) -> Entry {
+        let parts = self.undecided || self.streams;
+        let before = self.versions;
         let end = match rng.below(8) {
-            0 | 1 if self.undecided => End::Rollback,
+            0 | 1 if parts => End::Rollback,
             2 | 3 if self.undecided && open.len() + 2 <= left && open.len() < 3 => {
                 let free = (0..8).find(|xid| !open.contains_key(xid));
                 End::Prepare(free.expect("invariant: at most three are open"))
@@ -223,21 +246,26 @@ impl Source {
         let mut items = Vec::new();
         let mut savepoints = Vec::new();
         for _ in 0..frames {
-            if self.undecided && rng.one_in(6) {
+            if parts && rng.one_in(6) {
                 let name = rng.below(2) as u8;
-                savepoints.retain(|s| *s != name);
-                savepoints.push(name);
+                savepoints.retain(|(s, _)| *s != name);
+                savepoints.push((name, self.versions));
                 items.push(Item::Savepoint(name));
             }
             let ddl = !matches!(end, End::Prepare(_));
             items.push(self.frame(rng, &locked, ddl));
             if !savepoints.is_empty() && rng.one_in(6) {
-                let to = savepoints[rng.below(savepoints.len())];
+                let (to, versions) = savepoints[rng.below(savepoints.len())];
                 // What was set after the last savepoint of that name is gone with it.
-                let last = savepoints.iter().rposition(|s| *s == to);
+                let last = savepoints.iter().rposition(|(s, _)| *s == to);
                 savepoints.truncate(last.expect("invariant: taken from the list") + 1);
                 items.push(Item::RollbackTo(to));
+                // PostgreSQL takes schema changes back too.
+                self.versions = if self.streams { versions } else { self.versions };
             }
+        }
+        if self.streams && end == End::Rollback {
+            self.versions = before;
         }
         Entry::Group { items, end }
     }
@@ -286,7 +314,14 @@ impl Source {
         self.visible = self.durable;
         self.versions = [1; TABLES];
         for entry in &self.log {
-            let Entry::Group { items, .. } = entry else { continue };
+            let Entry::Group { items, end } = entry else { continue };
+            if self.streams {
+                let committed = if *end == End::Commit { rows_of(items) } else { Vec::new() };
+                for row in committed {
+                    self.versions[row.table as usize] = row.version;
+                }
+                continue;
+            }
             for item in items {
                 if let Item::Frame(rows) = item {
                     self.versions[rows[0].table as usize] = rows[0].version;
@@ -420,22 +455,27 @@ const UUID: &str = "11111111-1111-1111-1111-111111111111";
 
 /// Rows of a group that its own savepoints leave.
 pub fn rows_of(items: &[Item]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+    frames_of(items).into_iter().flatten().cloned().collect()
+}
+
+/// The same as frames.
+fn frames_of(items: &[Item]) -> Vec<&Vec<Row>> {
+    let mut frames = Vec::new();
     let mut savepoints: Vec<(u8, usize)> = Vec::new();
     for item in items {
         match item {
-            Item::Frame(more) => rows.extend(more.iter().cloned()),
+            Item::Frame(rows) => frames.push(rows),
             Item::Savepoint(name) => {
                 savepoints.retain(|(n, _)| n != name);
-                savepoints.push((*name, rows.len()));
+                savepoints.push((*name, frames.len()));
             }
             Item::RollbackTo(name) => {
                 let at = savepoints.iter().position(|(n, _)| n == name);
                 let at = at.expect("invariant: the log rolls back to savepoints that it has set");
-                rows.truncate(savepoints[at].1);
+                frames.truncate(savepoints[at].1);
                 savepoints.truncate(at + 1);
             }
         }
     }
-    rows
+    frames
 }

@@ -160,6 +160,7 @@ pub struct Reached {
     pub table_stops: u64,
     pub snapshots: u64,
     pub unanswered: u64,
+    pub pieces: u64,
 }
 
 impl Reached {
@@ -170,7 +171,7 @@ impl Reached {
     }
 
     /// Names and counts.
-    pub fn counts(&mut self) -> [(&'static str, &mut u64); 12] {
+    pub fn counts(&mut self) -> [(&'static str, &mut u64); 13] {
         [
             ("crashes", &mut self.crashes),
             ("torn checkpoints", &mut self.torn_checkpoints),
@@ -183,6 +184,7 @@ impl Reached {
             ("parked restored", &mut self.parked_restored),
             ("table stops", &mut self.table_stops),
             ("snapshots", &mut self.snapshots),
+            ("transactions in pieces", &mut self.pieces),
             ("unanswered batches", &mut self.unanswered),
         ]
     }
@@ -406,7 +408,9 @@ impl World {
             return;
         }
         let Process { reader, router, .. } = &mut self.process;
+        let before = reader.streamed;
         let step = reader.step(&mut self.rng, &self.source, router);
+        self.reached.pieces += u64::from(reader.streamed - before);
         if step == Step::Waits || self.rng.one_in(2) {
             router.flush().expect("ROUTER: flush");
         }

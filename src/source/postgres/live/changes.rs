@@ -136,3 +136,24 @@ fn an_idle_slot_holds_no_log_and_only_durable_positions_are_told() {
     rig.wait("the slot to follow the log's end", || server.sql(behind) == "t\n");
     assert!(rig.stop().0.is_ok());
 }
+
+#[test]
+fn an_idle_slot_follows_writes_in_another_database() {
+    // Goal: a slot whose own database is quiet holds no log of the others'. Method: writes in
+    // another database; the slot's confirmed position passes the end that the log had behind them.
+    let server = Server::start(Family::Postgres15);
+    shop(&server);
+    let rig = Rig::start(&source(&server, &["public.t"]), Options::default());
+    rig.wait("the end of the snapshot", || rig.snapshot_done());
+    server.sql(
+        "create database other;
+         \\c other
+         create table z as select g from generate_series(1, 10000) g;",
+    );
+    let end = server.sql("select pg_current_wal_lsn()").trim().to_owned();
+    let passed = format!(
+        "select confirmed_flush_lsn >= '{end}' from pg_replication_slots where slot_name = 's'"
+    );
+    rig.wait("the slot behind the other's writes", || server.sql(&passed) == "t\n");
+    assert_eq!(rig.stop().1, ["r t 1|a", "r t 2|b"]);
+}

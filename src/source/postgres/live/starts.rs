@@ -5,7 +5,7 @@ use penstock_protocol::position::{LsnPosition, Position};
 
 use super::rig::{Options, Rig, confirmed, shop, source};
 use super::server::{Family, Server};
-use crate::config::SnapshotMode;
+use crate::config::{Autocreate, SnapshotMode};
 use crate::error::Class;
 use crate::source::{SourceEnd, Start};
 
@@ -209,4 +209,33 @@ fn what_the_server_lacks_is_explained() {
     server.sql("select pg_create_logical_replication_slot('s', 'test_decoding');");
     assert_eq!(refused(&all).0, "pg-slot-foreign");
     assert_eq!(refused(&source(&server, &["public.nothing"])).0, "pg-no-tables");
+}
+
+#[test]
+fn slots_and_publications_as_the_options_say() {
+    // Goal: publication_autocreate_mode, slot_failover, slot_drop_on_stop do what Debezium's do; a
+    // two-phase slot is refused. Method: each, and what the server's catalogue shows.
+    let server = Server::start(Family::Postgres18);
+    shop(&server);
+    let mut source = source(&server, &["public.t"]);
+    source.postgres.autocreate = Autocreate::Disabled;
+    let never = || Options { mode: SnapshotMode::Never, ..Options::default() };
+    assert_eq!(Rig::start(&source, never()).error().code, "pg-publication-missing");
+    source.postgres.autocreate = Autocreate::NoTables;
+    source.postgres.failover = true;
+    source.postgres.drop_on_stop = true;
+    let rig = Rig::start(&source, never());
+    rig.wait("the start", || rig.snapshot_done());
+    assert_eq!(server.sql("select failover from pg_replication_slots"), "t\n");
+    assert_eq!(server.sql("select count(*) from pg_publication_tables"), "0\n");
+    server.sql("alter publication p add table t; insert into t values (3, 'c');");
+    rig.wait_events(1);
+    assert_eq!(rig.stop().1, ["c t 3|c"]);
+    assert_eq!(server.sql("select count(*) from pg_replication_slots"), "0\n");
+    server.sql("select pg_create_logical_replication_slot('s', 'pgoutput', false, true)");
+    let refused = Rig::start(&source, never()).error();
+    assert_eq!(refused.code, "pg-slot-foreign");
+    let why = "slot \"s\" decodes two-phase transactions: it tells them at PREPARE, before they are \
+        committed";
+    assert_eq!(refused.what, why);
 }
