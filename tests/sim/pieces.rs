@@ -181,8 +181,7 @@ impl Reader {
         let (versions, sent) = (self.versions, self.sent);
         let mut beside = Vec::new();
         for (rows, part, row) in piece.told {
-            let aborted =
-                piece.aborted.contains(&part) && !self.plant.has(WorldBug::AbortedSchemaApplied);
+            let aborted = piece.aborted.contains(&part);
             let known = &mut self.versions[row.table as usize];
             if !aborted && *known != row.version {
                 *known = row.version;
