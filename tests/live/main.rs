@@ -7,6 +7,7 @@ mod beside;
 mod binlog;
 mod crash;
 mod jobs;
+mod ddl;
 mod pipe;
 mod postgres;
 mod postgres_types;

@@ -152,6 +152,19 @@ impl Server {
         }
     }
 
+    /// Runs SQL, whatever fails in it (MySQL, MariaDB).
+    pub fn sql_force(&self, sql: &str) {
+        use std::io::Write;
+        let mut command = self.command("sql");
+        command.args(["-N", "-B", "--force", "--default-character-set=utf8mb4", "test"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the client starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(sql.as_bytes()).expect("the client reads");
+        drop(stdin);
+        child.wait().expect("the client ends");
+    }
+
     /// What a pipeline that makes its own publication needs (PostgreSQL); nothing elsewhere.
     pub fn grant_cdc(&self) {
         if self.family.is_postgres() {

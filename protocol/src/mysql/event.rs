@@ -266,7 +266,7 @@ pub struct StatusVars<'a> {
     pub explicit_timestamps: Option<bool>,
     /// `OPTION_…` bits that are logged.
     pub flags: Option<u32>,
-    /// MariaDB 11.2: `character_set_collations`: pairs of numbers behind their count.
+    /// MariaDB 11.2: `character_set_collations`, if the statement used it: pairs of numbers.
     pub charset_collations: Option<&'a [u8]>,
 }
 
@@ -332,6 +332,10 @@ impl<'a> StatusVars<'a> {
                 17 => vars.ddl_xid = Some(c.u64_le()?),
                 18 => vars.utf8mb4_collation = Some(c.u16_le()?),
                 129 => c.skip(8)?,
+                131 => {
+                    let count = usize::from(c.u8()?);
+                    vars.charset_collations = Some(c.bytes(4 * count)?);
+                }
                 130 => c.skip(2)?,
                 _ => break,
             }

@@ -90,7 +90,7 @@ impl Alter<'_> {
     /// The columns that are there: kept, changed in place, or taken out.
     fn keep(&mut self) -> Result<(), Reason> {
         let clauses = self.clauses;
-        for column in &self.table.columns {
+        for column in self.table.columns.iter().filter(|column| !column.is_row_hash()) {
             let is = |name: &String| same_name(name, &column.name);
             let dropped = clauses
                 .iter()
@@ -247,7 +247,7 @@ impl Alter<'_> {
             Clause::AddKey(key) => Some(key),
             _ => None,
         });
-        keys::add_keys(&mut table, added.collect::<Vec<&KeyDdl>>())?;
+        keys::add_keys(&mut table, self.rules.server.mariadb, added.collect::<Vec<&KeyDdl>>())?;
         Ok(table)
     }
 

@@ -27,6 +27,7 @@ impl Catalogue {
             return out;
         };
         match change {
+            change if statement.error != 0 => self.failed(statement, change, &mut out),
             Change::CreateTable(create) => self.create(statement, &create, &mut out),
             Change::CreateSequence { name, if_not_exists, ty } => {
                 let Some(name) = self.own(statement, &name) else { return out };
@@ -76,6 +77,30 @@ impl Catalogue {
             }
         }
         out
+    }
+
+    /// A statement that failed, and is in the log because a part of it took effect.
+    fn failed(&mut self, statement: &Statement<'_>, change: Change, out: &mut Vec<Applied>) {
+        match change {
+            Change::CreateTable(create) if create.or_replace => {
+                let name = create.name.as_ref().and_then(|name| self.own(statement, name));
+                name.into_iter().for_each(|name| self.remove(name, out));
+            }
+            Change::CreateTable(_) => {}
+            // What it named and was there is gone.
+            Change::DropTables(tables) => {
+                for name in self.all(statement, &tables) {
+                    self.remove(name, out);
+                }
+            }
+            Change::AlterTable { name, .. } => {
+                if let Some(name) = self.own(statement, &name) {
+                    let unknown = Err(reason("an ALTER TABLE that did not fail"));
+                    self.set(name, unknown, Effect::Altered, out);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The full name of a table; `None`: it has no database, and then no statement had one.
@@ -164,7 +189,7 @@ impl Catalogue {
             table.columns.extend(row_bounds());
         }
         rules.timestamps(&mut table, |_| true);
-        keys::add_keys(&mut table, &create.keys)?;
+        keys::add_keys(&mut table, self.server.mariadb, &create.keys)?;
         Ok(table)
     }
 

@@ -16,6 +16,9 @@ use super::collation::{
 use super::definition::{ColumnDefinition, TableDefinition};
 use super::{Reason, Server, Statement};
 
+/// MariaDB's bit for `explicit_defaults_for_timestamp` in a QUERY event's flags.
+const OPTION_EXPLICIT_DEF_TIMESTAMP: u32 = 1 << 24;
+
 /// Character set and collation, in that order; empty: not known.
 pub(super) type Pair = (String, String);
 
@@ -79,11 +82,16 @@ impl Rules<'_> {
 
     /// Whether TIMESTAMP is a type like others, without implicit defaults.
     fn explicit_timestamps(&self) -> bool {
-        let by_version = match self.server.mariadb {
-            true => self.server.version >= (10, 10, 0),
-            false => self.server.version >= (8, 0, 2),
-        };
-        self.statement.explicit_timestamps.unwrap_or(by_version)
+        if let Some(told) = self.statement.explicit_timestamps {
+            return told;
+        }
+        match (self.server.mariadb, self.statement.flags) {
+            (true, Some(flags)) if self.server.version >= (10, 8, 0) => {
+                flags & OPTION_EXPLICIT_DEF_TIMESTAMP != 0
+            }
+            (true, _) => self.server.version >= (10, 10, 0),
+            (false, _) => self.server.version >= (8, 0, 2),
+        }
     }
 
     /// A column from its definition in a statement. `table`: the defaults that it inherits.
@@ -268,6 +276,23 @@ fn blob_bytes(name: TypeName) -> u64 {
         TypeName::Text => 65_535,
         TypeName::MediumText => 16_777_215,
         _ => 4_294_967_295,
+    }
+}
+
+/// MariaDB's hidden column for a unique key that is too long for an index.
+pub(super) fn row_hash(number: usize, nullable: bool) -> ColumnDefinition {
+    ColumnDefinition {
+        name: format!("DB_ROW_HASH_{number}"),
+        ty: DataType {
+            name: TypeName::BigInt,
+            written: "BIGINT UNSIGNED".into(),
+            unsigned: true,
+            ..DataType::default()
+        },
+        nullable,
+        invisible: true,
+        implicit: true,
+        ..ColumnDefinition::default()
     }
 }
 

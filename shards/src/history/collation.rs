@@ -187,10 +187,10 @@ pub fn binary_collation(charset: &str) -> Option<&'static str> {
 }
 
 /// MariaDB's `character_set_collations` as a QUERY event has it: the collation for a character set.
-/// A count, then pairs of numbers: the character set's own default, the default wished for.
+/// Pairs of numbers: the character set's own default, the default wished for.
 #[must_use]
 pub fn mapped_collation(map: &[u8], charset: &str) -> Option<&'static str> {
-    let pairs = map.get(1..)?.as_chunks::<4>().0;
+    let pairs = map.as_chunks::<4>().0;
     pairs.iter().find_map(|&[a, b, c, d]| {
         let from = collation_of(u16::from_le_bytes([a, b]))?;
         (charset_of(from)? == charset).then_some(())?;

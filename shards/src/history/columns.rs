@@ -43,7 +43,8 @@ impl TableDefinition {
             if !agrees(&defined.physical(mariadb), logged) {
                 return Err(Disagreement { column: Some(defined.name.clone()) });
             }
-            columns.push(defined.schema(logged, included(&defined.name)));
+            let included = !defined.is_row_hash() && included(&defined.name);
+            columns.push(defined.schema(logged, included));
         }
         Ok(columns)
     }
@@ -51,7 +52,8 @@ impl TableDefinition {
     /// The columns of the log as the definition alone tells them: for a snapshot.
     #[must_use]
     pub fn schema_columns(&self, mariadb: bool, included: impl Fn(&str) -> bool) -> Vec<Column> {
-        let column = |c: &ColumnDefinition| c.schema(&c.physical(mariadb), included(&c.name));
+        let shown = |c: &ColumnDefinition| !c.is_row_hash() && included(&c.name);
+        let column = |c: &ColumnDefinition| c.schema(&c.physical(mariadb), shown(c));
         self.columns.iter().map(column).collect()
     }
 }

@@ -64,12 +64,21 @@ pub struct ColumnDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<RowBound>,
     /// Made by the server and not by a statement: MariaDB's `row_start` and `row_end` without a
-    /// PERIOD, MySQL's `my_row_id`.
+    /// PERIOD, and `DB_ROW_HASH_n` ([`ColumnDefinition::is_row_hash`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implicit: bool,
     /// MariaDB: LONGTEXT with CHECK (json_valid(column)), which is JSON.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub json: bool,
+}
+
+impl ColumnDefinition {
+    /// MariaDB's hash of a unique key that is too long for an index: the log has it, at the end of
+    /// each row, no SELECT can read it, and no record shows it.
+    #[must_use]
+    pub fn is_row_hash(&self) -> bool {
+        self.implicit && self.name.starts_with("DB_ROW_HASH_")
+    }
 }
 
 /// A key.

@@ -8,12 +8,14 @@
 use penstock_protocol::mysql::ddl::change::{KeyDdl, KeyKind, KeyPart, TypeName};
 
 use super::Reason;
-use super::build::reason;
+use super::build::{reason, row_hash};
+use super::collation::widest;
 use super::definition::{ColumnDefinition, KeyDefinition, TableDefinition, same_name};
 
 /// Adds keys as a statement gives them, then puts all in order.
 pub(super) fn add_keys<'a>(
     table: &mut TableDefinition,
+    mariadb: bool,
     keys: impl IntoIterator<Item = &'a KeyDdl>,
 ) -> Result<(), Reason> {
     for key in keys {
@@ -33,14 +35,15 @@ pub(super) fn add_keys<'a>(
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         table.keys.push(KeyDefinition { name, kind: key.kind, parts });
     }
-    settle(table);
+    settle(table, mariadb);
     Ok(())
 }
 
 /// The name of a key without one: its first column's, with a number if that is taken.
 fn made_name(table: &TableDefinition, key: &KeyDdl) -> String {
+    let functional = key.parts.iter().any(|part| part.column.is_none());
     let first = key.parts.first().and_then(|part| part.column.as_deref());
-    let base = first.unwrap_or("functional_index");
+    let base = first.filter(|_| !functional).unwrap_or("functional_index");
     let taken = |name: &str| table.keys.iter().any(|k| same_name(&k.name, name));
     if !taken(base) && !base.eq_ignore_ascii_case("PRIMARY") {
         return base.into();
@@ -58,9 +61,10 @@ fn own_part(table: &TableDefinition, part: &KeyPart) -> Result<KeyPart, Reason> 
 }
 
 /// After any change of columns or keys: prefixes that are none, NOT NULL of primary keys, indexes
-/// of foreign keys that are not needed, the order.
-pub(super) fn settle(table: &mut TableDefinition) {
+/// of foreign keys that are not needed, MariaDB's hash columns, the order.
+fn settle(table: &mut TableDefinition, mariadb: bool) {
     let mut keys = std::mem::take(&mut table.keys);
+    table.columns.retain(|column| !column.is_row_hash());
     for key in &mut keys {
         for part in &mut key.parts {
             let at = part.column.as_deref().and_then(|name| table.position(name));
@@ -83,8 +87,60 @@ pub(super) fn settle(table: &mut TableDefinition) {
         at += 1;
         kept.binary_search(&(at - 1)).is_ok()
     });
-    keys.sort_by_key(|key| rank(table, key));
+    let hashed = keys.iter().filter(|key| mariadb && is_hashed(table, key));
+    let hashed = hashed.map(|key| is_nullable(table, key)).collect::<Vec<_>>();
+    let hashes = hashed.iter().enumerate().map(|(at, &nullable)| row_hash(at + 1, nullable));
+    let rank = |key: &KeyDefinition| rank(table, key, mariadb && is_hashed(table, key));
+    keys.sort_by_key(rank);
+    table.columns.extend(hashes);
     table.keys = keys;
+}
+
+/// MariaDB: whether a unique key is kept by a hash of its columns, because one is a whole TEXT or
+/// BLOB, or they are longer than the engine's index may be.
+fn is_hashed(table: &TableDefinition, key: &KeyDefinition) -> bool {
+    let (whole_max, part_max) = match table.engine.as_deref() {
+        Some(engine) if engine.eq_ignore_ascii_case("MyISAM") => (1000, 1000),
+        Some(engine) if engine.eq_ignore_ascii_case("Aria") => (2300, 2300),
+        _ => (3500, 3072),
+    };
+    let mut whole = 0;
+    let long = key.parts.iter().any(|part| {
+        let at = part.column.as_deref().and_then(|name| table.position(name));
+        let Some(column) = at.and_then(|at| table.columns.get(at)) else { return false };
+        match octets(column, part.prefix) {
+            Some(octets) => {
+                whole += octets;
+                octets > part_max
+            }
+            None => true,
+        }
+    });
+    key.kind == KeyKind::Unique && (long || whole > whole_max)
+}
+
+/// Bytes of a key's part; `None`: a whole TEXT or BLOB.
+fn octets(column: &ColumnDefinition, prefix: Option<u32>) -> Option<u32> {
+    use TypeName as T;
+    let wide = column.ty.charset.as_deref().map_or(1, widest);
+    let characters = match column.ty.name {
+        T::Char | T::VarChar | T::Binary | T::VarBinary => {
+            prefix.or(column.ty.length).unwrap_or_default()
+        }
+        T::TinyText | T::Text | T::MediumText | T::LongText => prefix?,
+        T::TinyBlob | T::Blob | T::MediumBlob | T::LongBlob => prefix?,
+        name if name.is_spatial() => prefix?,
+        // Numbers and times: none is longer.
+        _ => return Some(8),
+    };
+    Some(characters.saturating_mul(wide))
+}
+
+fn is_nullable(table: &TableDefinition, key: &KeyDefinition) -> bool {
+    key.parts.iter().any(|part| {
+        let at = part.column.as_deref().and_then(|name| table.position(name));
+        at.and_then(|at| table.columns.get(at)).is_none_or(|column| column.nullable)
+    })
 }
 
 /// Whether a key makes the index of a foreign key needless.
@@ -111,14 +167,11 @@ fn is_partial(column: &ColumnDefinition, prefix: u32) -> bool {
 
 /// `sort_keys`: unique before others; of those NOT NULL first, the primary key first, whole columns
 /// first; FULLTEXT last; else as they came.
-fn rank(table: &TableDefinition, key: &KeyDefinition) -> (bool, bool, bool, bool, bool) {
+fn rank(table: &TableDefinition, key: &KeyDefinition, hashed: bool) -> [bool; 6] {
     let unique = matches!(key.kind, KeyKind::Primary | KeyKind::Unique);
-    let nullable = key.parts.iter().any(|part| {
-        let at = part.column.as_deref().and_then(|name| table.position(name));
-        at.and_then(|at| table.columns.get(at)).is_none_or(|column| column.nullable)
-    });
-    let partial = key.parts.iter().any(|part| part.prefix.is_some());
+    let nullable = unique && is_nullable(table, key);
     let primary = key.kind == KeyKind::Primary;
+    let partial = unique && key.parts.iter().any(|part| part.prefix.is_some());
     let fulltext = key.kind == KeyKind::Fulltext;
-    (!unique, unique && nullable, unique && !primary, unique && partial, fulltext)
+    [!unique, nullable, unique && !primary, partial, hashed, fulltext]
 }

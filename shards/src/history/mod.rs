@@ -76,12 +76,19 @@ pub struct Statement<'a> {
     pub utf8mb4_collation: Option<u16>,
     /// MariaDB 11.2 and later: `character_set_collations`, as the event has it.
     pub charset_collations: Option<&'a [u8]>,
-    /// `explicit_defaults_for_timestamp`; `None`: the server's version decides.
+    /// `explicit_defaults_for_timestamp`; `None`: the event's flags (MariaDB) or the server's
+    /// version decide. MariaDB before 10.8 logs it nowhere: give the server's own setting.
     pub explicit_timestamps: Option<bool>,
+    /// The event's `OPTION_…` bits.
+    pub flags: Option<u32>,
+    /// The error that the statement ended with; 0: none. Servers log a failed statement when a part
+    /// of it took effect: MariaDB's CREATE OR REPLACE has dropped the old table by then.
+    pub error: u16,
 }
 
 impl<'a> Statement<'a> {
-    /// A QUERY event's statement. `sql`, `database`: converted to UTF-8 from the client's set.
+    /// A QUERY event's statement; its error is to be set. `sql`, `database`: converted to UTF-8
+    /// from the client's character set.
     #[must_use]
     pub fn of(sql: &'a str, database: &'a str, vars: &StatusVars<'a>) -> Self {
         Self {
@@ -92,6 +99,8 @@ impl<'a> Statement<'a> {
             utf8mb4_collation: vars.utf8mb4_collation,
             charset_collations: vars.charset_collations,
             explicit_timestamps: vars.explicit_timestamps,
+            flags: vars.flags,
+            error: 0,
         }
     }
 }
@@ -192,9 +201,11 @@ impl Catalogue {
     /// A table as SHOW CREATE TABLE shows it in a session with this `sql_mode`; true if it was
     /// understood, else it is unknown (and exists).
     pub fn seed_table(&mut self, database: &str, show_create: &str, sql_mode: u64) -> bool {
-        let statement = Statement { sql: show_create, database, sql_mode, ..Statement::default() };
-        let applied = self.apply(&statement);
-        applied.last().is_some_and(|last| matches!(last.effect, Effect::Created(_)))
+        // SHOW CREATE TABLE says of every TIMESTAMP whether it may be NULL and what its default is.
+        let explicit_timestamps = Some(true);
+        let base = Statement { sql: show_create, database, sql_mode, ..Statement::default() };
+        let applied = self.apply(&Statement { explicit_timestamps, ..base });
+        matches!(applied.last(), Some(Applied { effect: Effect::Created(_), .. }))
     }
 
     /// A table's definition; `None`: there is no such table, or it is unknown.
@@ -245,3 +256,6 @@ impl Catalogue {
         TableName { database, schema: String::new(), table }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -249,7 +249,8 @@ impl Parser<'_> {
     }
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// Bytes written as hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |b: u8| char::from(b).to_digit(16);
     let pair = |pair: &[u8]| match *pair {
         [a, b] => u8::try_from(digit(a)? << 4 | digit(b)?).ok(),

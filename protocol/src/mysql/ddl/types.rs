@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::change::{DataType, TypeName};
+use super::classify::unhex;
 use super::parser::{Parser, Read};
 use super::sql_mode;
 use super::tokens::Kind;
@@ -233,7 +234,9 @@ impl Parser<'_> {
             if self.token.kind == Kind::Word && self.token.raw.starts_with('_') {
                 self.bump();
             }
-            let Some(label) = self.text() else { return self.fail("a label") };
+            let Some(label) = self.text().or_else(|| self.hex_label()) else {
+                return self.fail("a label");
+            };
             // The server drops blanks at a label's end (`check_interval_length`, `trim`).
             labels.push(label.trim_end_matches(' ').into());
             if !self.eat_mark(',') {
@@ -242,6 +245,14 @@ impl Parser<'_> {
         }
         self.expect_mark(')', ")")?;
         Ok(labels)
+    }
+
+    /// `x'6162'`, as SHOW CREATE TABLE has labels of the binary character set; they are kept if they
+    /// are text.
+    fn hex_label(&mut self) -> Option<String> {
+        let label = unhex(self.token.digits().filter(|_| self.token.kind == Kind::Hex)?)?;
+        self.bump();
+        String::from_utf8(label).ok()
     }
 
     /// UNSIGNED, ZEROFILL, and everything about character sets.

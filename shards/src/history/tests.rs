@@ -1,0 +1,1 @@
+//! The machine on statements of known effect.
