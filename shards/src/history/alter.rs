@@ -9,7 +9,9 @@ use penstock_protocol::mysql::ddl::change::{Clause, ColumnDdl, KeyDdl, KeyPart, 
 
 use super::Reason;
 use super::build::{Pair, Rules, default_of, reason, row_bounds};
-use super::definition::{ColumnDefinition, KeyDefinition, TableDefinition, same_name};
+use super::definition::{
+    ColumnDefinition, GENERATED_KEY, KeyDefinition, TableDefinition, same_name,
+};
 use super::keys;
 
 /// A column on its way: its name before, and what it is now.
@@ -25,7 +27,11 @@ struct Alter<'a> {
     clauses: &'a [Clause],
     /// The table's default character set from now on.
     charset: Pair,
+    /// CONVERT TO: that of every column.
+    converted: Option<Pair>,
     slots: Vec<Slot>,
+    /// Clauses that IF EXISTS or IF NOT EXISTS took away.
+    skipped: Vec<bool>,
 }
 
 /// The table after these clauses. `database`: its database's defaults, for CONVERT TO DEFAULT.
@@ -36,15 +42,22 @@ pub(super) fn alter(
     database: &Pair,
 ) -> Result<TableDefinition, Reason> {
     let charset = (table.charset.clone(), table.collation.clone());
-    let mut work = Alter { rules, table, clauses, charset, slots: Vec::new() };
-    let converted = work.defaults(database)?;
+    let skipped = vec![false; clauses.len()];
+    let (converted, slots) = (None, Vec::new());
+    let mut work = Alter { rules, table, clauses, charset, converted, slots, skipped };
+    work.defaults(database)?;
     work.keep()?;
     work.place()?;
-    work.versioning();
-    if converted {
+    work.hidden();
+    if let Some(to) = work.converted.take() {
         for slot in &mut work.slots {
-            let existing = slot.old.is_some() && !work.clauses.iter().any(|c| changes(c, slot));
-            rules.convert(&mut slot.column, &work.charset, existing);
+            let changed = work.clauses.iter().any(|clause| changes(clause, slot));
+            if changed && !rules.server.mariadb && slot.column.ty.name.is_blob() {
+                // MySQL 9.7 gives it the size that the old column would need.
+                return Err(reason("no TEXT or BLOB that is redefined and converted at once"));
+            }
+            let existing = slot.old.is_some() && !changed;
+            rules.convert(&mut slot.column, &to, existing)?;
         }
     }
     work.finish()
@@ -61,30 +74,27 @@ fn changes(clause: &Clause, slot: &Slot) -> bool {
 }
 
 impl Alter<'_> {
-    /// Default character set; true if all columns are converted to it.
-    fn defaults(&mut self, database: &Pair) -> Result<bool, Reason> {
-        let mut converted = false;
+    /// Default character set, and CONVERT TO, which sets it too unless another clause does.
+    fn defaults(&mut self, database: &Pair) -> Result<(), Reason> {
+        let before = self.charset.clone();
         for clause in self.clauses {
-            match clause {
-                Clause::Options(options) => {
-                    self.charset = self.rules.resolve(&options.charset, &self.charset)?;
+            if let Clause::Convert(clause) = clause {
+                let default =
+                    clause.charset.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("default"));
+                let to = self.rules.resolve(clause, if default { database } else { &before })?;
+                if to.0.is_empty() {
+                    return Err(reason("the default character set of the database"));
                 }
-                Clause::Convert(clause) => {
-                    let default = clause
-                        .charset
-                        .as_deref()
-                        .is_some_and(|name| name.eq_ignore_ascii_case("default"));
-                    let from = if default { database.clone() } else { self.charset.clone() };
-                    self.charset = self.rules.resolve(clause, &from)?;
-                    if self.charset.0.is_empty() {
-                        return Err(reason("the default character set of the database"));
-                    }
-                    converted = true;
-                }
-                _ => {}
+                self.charset.clone_from(&to);
+                self.converted = Some(to);
             }
         }
-        Ok(converted)
+        for clause in self.clauses {
+            if let Clause::Options(options) = clause {
+                self.charset = self.rules.resolve(&options.charset, &self.charset)?;
+            }
+        }
+        Ok(())
     }
 
     /// The columns that are there: kept, changed in place, or taken out.
@@ -125,6 +135,8 @@ impl Alter<'_> {
         for clause in self.clauses {
             match clause {
                 Clause::RenameColumn { old, new, .. } if is(old) => now.name.clone_from(new),
+                // Of such a column the server heeds no default.
+                Clause::SetDefault { .. } if now.auto_increment || now.generated.is_some() => {}
                 Clause::SetDefault { name, default } if is(name) => {
                     now.default = default_of(&now.ty, default.as_ref());
                 }
@@ -140,23 +152,28 @@ impl Alter<'_> {
     /// What is added or moved, in the statement's order; names that are not there are errors.
     fn place(&mut self) -> Result<(), Reason> {
         let missing = reason("a column in the table");
-        for clause in self.clauses {
+        for (at, clause) in self.clauses.iter().enumerate() {
+            let mut skip = false;
             match clause {
                 Clause::AddColumn { column, place, if_not_exists } => {
-                    let there = self.slots.iter().any(|s| same_name(&s.column.name, &column.name))
-                        || self.table.position(&column.name).is_some();
-                    if !(*if_not_exists && there) {
+                    skip = *if_not_exists && self.is_there(&column.name);
+                    if !skip {
                         self.insert(None, column, place.as_ref())?;
                     }
                 }
                 Clause::ChangeColumn { old, column, place, if_exists } => {
                     match self.table.position(old) {
-                        None if *if_exists => {}
-                        None => return Err(missing),
-                        Some(_) if place.is_some() => {
-                            self.insert(Some(old.clone()), column, place.as_ref())?;
+                        Some(_) if place.is_none() => {}
+                        Some(_) => self.replace(old, column, place.as_ref())?,
+                        // It may have been added a clause before.
+                        None if self.slot(old).is_some() => {
+                            self.slots.retain(|slot| !same_name(&slot.column.name, old));
+                            self.insert(None, column, place.as_ref())?;
                         }
-                        Some(_) => {}
+                        None => skip = *if_exists,
+                    }
+                    if self.table.position(old).is_none() && !skip && !self.is_there(&column.name) {
+                        return Err(missing);
                     }
                 }
                 Clause::DropColumn { name, if_exists }
@@ -170,10 +187,32 @@ impl Alter<'_> {
                 {
                     return Err(missing);
                 }
+                // A key that an attribute made shares its column's fate.
+                Clause::AddKey(key) if key.of_column => {
+                    skip = at > 0 && self.skipped.get(at - 1).copied().unwrap_or_default();
+                }
                 _ => {}
+            }
+            if let Some(skipped) = self.skipped.get_mut(at) {
+                *skipped = skip;
             }
         }
         Ok(())
+    }
+
+    fn slot(&self, name: &str) -> Option<usize> {
+        self.slots.iter().position(|slot| same_name(&slot.column.name, name))
+    }
+
+    fn is_there(&self, name: &str) -> bool {
+        self.slot(name).is_some() || self.table.position(name).is_some()
+    }
+
+    /// Takes a column from where it is and puts it where the clause says.
+    fn replace(&mut self, old: &str, ddl: &ColumnDdl, place: Option<&Place>) -> Result<(), Reason> {
+        let is = |slot: &Slot| slot.old.as_deref().is_some_and(|before| same_name(before, old));
+        self.slots.retain(|slot| !is(slot));
+        self.insert(Some(old.into()), ddl, place)
     }
 
     fn insert(
@@ -186,17 +225,22 @@ impl Alter<'_> {
         let at = match place {
             None => self.slots.len(),
             Some(Place::First) => 0,
-            Some(Place::After(name)) => {
-                let after = |slot: &Slot| same_name(&slot.column.name, name);
-                let found = self.slots.iter().position(after);
-                found.ok_or(reason("a column in the table"))? + 1
-            }
+            Some(Place::After(name)) => self.slot(name).ok_or(reason("a column in the table"))? + 1,
         };
         self.slots.insert(at, Slot { old, column });
         Ok(())
     }
 
-    /// MariaDB: the hidden columns of system versioning come, go, or stay last.
+    /// What the server keeps in its place: MySQL's `my_row_id` first, MariaDB's hidden columns of
+    /// system versioning, which come and go, last.
+    fn hidden(&mut self) {
+        if self.table.has_generated_key() && !self.rules.server.mariadb {
+            let own = |slot: &Slot| slot.old.as_deref() != Some(GENERATED_KEY);
+            self.slots.sort_by_key(own);
+        }
+        self.versioning();
+    }
+
     fn versioning(&mut self) {
         let has = |clause| self.clauses.contains(&clause);
         if has(Clause::DropVersioning) {
@@ -243,8 +287,8 @@ impl Alter<'_> {
             return Err(reason("a table with columns"));
         }
         self.rules.timestamps(&mut table, fresh);
-        let added = self.clauses.iter().filter_map(|clause| match clause {
-            Clause::AddKey(key) => Some(key),
+        let added = self.clauses.iter().zip(&self.skipped).filter_map(|both| match both {
+            (Clause::AddKey(key), false) => Some(key),
             _ => None,
         });
         keys::add_keys(&mut table, self.rules.server.mariadb, added.collect::<Vec<&KeyDdl>>())?;

@@ -148,8 +148,9 @@ impl Catalogue {
         let made = match &create.like {
             Some(like) => self.own(statement, like).ok_or(reason("a database")).and_then(|like| {
                 match self.tables.get(&like) {
-                    Some(State::Known(definition)) => Ok(copied(definition)),
-                    _ => Err(reason("the definition of the table that it is like")),
+                    Some(State::Known(definition)) => Ok((**definition).clone()),
+                    Some(State::Unknown(reason)) => Err(*reason),
+                    None => Err(reason("the definition of the table that it is like")),
                 }
             }),
             None => self.build(statement, &name, create),
@@ -260,7 +261,7 @@ impl Catalogue {
                     out.push(rows(name.clone()));
                     if let Some(to) = self.own(statement, to) {
                         let made = match self.tables.get(name) {
-                            Some(State::Known(definition)) => Ok(copied(definition)),
+                            Some(State::Known(definition)) => Ok((**definition).clone()),
                             _ => Err(reason("the partitioned table's definition")),
                         };
                         self.set(to, made, Effect::Created, out);
@@ -340,11 +341,6 @@ impl Catalogue {
             self.remove(table, out);
         }
     }
-}
-
-/// CREATE TABLE … LIKE: everything but what foreign keys need to be told apart.
-fn copied(definition: &TableDefinition) -> TableDefinition {
-    definition.clone()
 }
 
 /// MariaDB's sequences: a table of one row.

@@ -99,6 +99,12 @@ impl Rules<'_> {
         let mut ty = ddl.ty.clone();
         self.charset(&mut ty, table)?;
         sized(&mut ty);
+        // Blanks at a label's end go, but for bytes.
+        if ty.charset.as_deref() != Some("binary") {
+            ty.labels
+                .iter_mut()
+                .for_each(|label| label.truncate(label.trim_end_matches(' ').len()));
+        }
         let mut column = ColumnDefinition {
             name: ddl.name.clone(),
             nullable: ddl.nullable.unwrap_or(true) && ddl.row.is_none(),
@@ -175,12 +181,26 @@ impl Rules<'_> {
 
     /// CONVERT TO CHARACTER SET: every character column that is not binary. TEXT grows where the
     /// same characters may need more bytes.
-    pub(super) fn convert(&self, column: &mut ColumnDefinition, to: &Pair, existing: bool) {
+    ///
+    /// # Errors
+    /// ENUM and SET, to or from a character set whose letters are wider than a byte: the servers
+    /// then take the labels' bytes for others (seen on MySQL 9.7, MariaDB 10.11 and 11.8).
+    pub(super) fn convert(
+        &self,
+        column: &mut ColumnDefinition,
+        to: &Pair,
+        existing: bool,
+    ) -> Result<(), Reason> {
         let ty = &mut column.ty;
-        let from = match &ty.charset {
-            Some(charset) if charset != "binary" => widest(charset),
-            _ => return,
+        let set = match &ty.charset {
+            Some(charset) if charset != "binary" => charset,
+            _ => return Ok(()),
         };
+        let from = widest(set);
+        let wide = |set: &str| matches!(set, "ucs2" | "utf16" | "utf16le" | "utf32");
+        if existing && !ty.labels.is_empty() && *set != to.0 && (wide(set) || wide(&to.0)) {
+            return Err(reason("labels of ENUM or SET that no wide character set changed"));
+        }
         let text = matches!(
             ty.name,
             TypeName::TinyText | TypeName::Text | TypeName::MediumText | TypeName::LongText
@@ -194,6 +214,7 @@ impl Rules<'_> {
         }
         set_charset(ty, to);
         sized(ty);
+        Ok(())
     }
 }
 

@@ -107,7 +107,22 @@ pub fn same_name(a: &str, b: &str) -> bool {
     a == b || a.chars().flat_map(char::to_lowercase).eq(b.chars().flat_map(char::to_lowercase))
 }
 
+/// Name of the column that MySQL makes for a table without a primary key.
+pub(super) const GENERATED_KEY: &str = "my_row_id";
+
 impl TableDefinition {
+    /// MySQL: whether the primary key is one that the server made
+    /// (`sql_generate_invisible_primary_key`); its column stays first.
+    pub(super) fn has_generated_key(&self) -> bool {
+        let only = |key: &KeyDefinition| match key.parts.as_slice() {
+            [part] => part.column.as_deref() == Some(GENERATED_KEY),
+            _ => false,
+        };
+        let first = self.columns.first();
+        first.is_some_and(|c| c.name == GENERATED_KEY && c.invisible && c.auto_increment)
+            && self.keys.iter().any(|key| key.kind == KeyKind::Primary && only(key))
+    }
+
     /// Where a column stands.
     #[must_use]
     pub fn position(&self, column: &str) -> Option<usize> {

@@ -41,9 +41,14 @@ pub(super) fn add_keys<'a>(
 
 /// The name of a key without one: its first column's, with a number if that is taken.
 fn made_name(table: &TableDefinition, key: &KeyDdl) -> String {
+    let own = |name: &str| {
+        let column = table.position(name).and_then(|at| table.columns.get(at));
+        column.map(|column| column.name.as_str())
+    };
     let functional = key.parts.iter().any(|part| part.column.is_none());
     let first = key.parts.first().and_then(|part| part.column.as_deref());
-    let base = first.filter(|_| !functional).unwrap_or("functional_index");
+    let first = first.and_then(own).filter(|_| !functional);
+    let base = first.unwrap_or("functional_index");
     let taken = |name: &str| table.keys.iter().any(|k| same_name(&k.name, name));
     if !taken(base) && !base.eq_ignore_ascii_case("PRIMARY") {
         return base.into();
@@ -130,7 +135,7 @@ fn octets(column: &ColumnDefinition, prefix: Option<u32>) -> Option<u32> {
         T::TinyText | T::Text | T::MediumText | T::LongText => prefix?,
         T::TinyBlob | T::Blob | T::MediumBlob | T::LongBlob => prefix?,
         name if name.is_spatial() => prefix?,
-        // Numbers and times: none is longer.
+        // Numbers, times: none is longer.
         _ => return Some(8),
     };
     Some(characters.saturating_mul(wide))
@@ -161,17 +166,17 @@ fn is_partial(column: &ColumnDefinition, prefix: u32) -> bool {
         }
         T::TinyText | T::TinyBlob => prefix <= 255,
         T::Text | T::MediumText | T::LongText | T::Blob | T::MediumBlob | T::LongBlob => true,
-        _ => column.ty.name.is_spatial(),
+        _ => false,
     }
 }
 
 /// `sort_keys`: unique before others; of those NOT NULL first, the primary key first, whole columns
-/// first; FULLTEXT last; else as they came.
+/// first, hashes last; FULLTEXT last of all; else as they came.
 fn rank(table: &TableDefinition, key: &KeyDefinition, hashed: bool) -> [bool; 6] {
     let unique = matches!(key.kind, KeyKind::Primary | KeyKind::Unique);
-    let nullable = unique && is_nullable(table, key);
+    let nullable = unique && !hashed && is_nullable(table, key);
     let primary = key.kind == KeyKind::Primary;
-    let partial = unique && key.parts.iter().any(|part| part.prefix.is_some());
+    let partial = unique && !hashed && key.parts.iter().any(|part| part.prefix.is_some());
     let fulltext = key.kind == KeyKind::Fulltext;
-    [!unique, nullable, unique && !primary, partial, hashed, fulltext]
+    [!unique, hashed, nullable, unique && !primary, partial, fulltext]
 }

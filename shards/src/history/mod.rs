@@ -258,4 +258,6 @@ impl Catalogue {
 }
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;

@@ -539,7 +539,11 @@ impl Generator {
     /// Oracle's words, in their mode and out of it again.
     fn oracle(&mut self) -> String {
         let (a, b) = (self.pick(ORACLE_TYPES), self.pick(ORACLE_TYPES));
-        format!("set statement sql_mode='ORACLE' for create or replace table t2 (a {a}, b {b})")
+        let table = format!("create or replace table t2 (a {a}, b {b})");
+        match self.rng.below(3) {
+            0 => format!("set statement sql_mode='ORACLE' for {table}"),
+            _ => format!("set @m = @@sql_mode, sql_mode='ORACLE'; {table}; set sql_mode = @m"),
+        }
     }
 
     fn session(&mut self) -> String {

@@ -74,8 +74,9 @@ fn batch(server: &Server, kind: Kind, seeds: std::ops::Range<u64>) -> Vec<String
         server.sql(&format!("drop database {database}"));
     }
     // Enough of them were accepted for the comparison to mean something.
-    assert!(replayed.maps > databases.len(), "{} maps", replayed.maps);
-    assert!(replayed.changes > 5 * databases.len(), "{} changes", replayed.changes);
+    let few = databases.len() < 8;
+    assert!(few || replayed.maps > databases.len(), "{} maps", replayed.maps);
+    assert!(few || replayed.changes > 5 * databases.len(), "{} changes", replayed.changes);
     faults
 }
 

@@ -13,6 +13,52 @@ use super::key::Element;
 use super::parser::{Parser, Read};
 use super::tokens::Kind;
 
+/// First words of table options that may stand without `=`.
+const OPTIONS: &[&str] = &[
+    "auto_increment",
+    "autoextend_size",
+    "avg_row_length",
+    "char",
+    "character",
+    "charset",
+    "checksum",
+    "collate",
+    "comment",
+    "compression",
+    "connection",
+    "data",
+    "default",
+    "delay_key_write",
+    "encryption",
+    "engine",
+    "engine_attribute",
+    "index",
+    "insert_method",
+    "key_block_size",
+    "max_rows",
+    "min_rows",
+    "pack_keys",
+    "page_checksum",
+    "password",
+    "row_format",
+    "secondary_engine",
+    "secondary_engine_attribute",
+    "secondary_load",
+    "secondary_unload",
+    "sequence",
+    "stats_auto_recalc",
+    "stats_persistent",
+    "stats_sample_pages",
+    "storage",
+    "table_checksum",
+    "tablespace",
+    "transactional",
+    "type",
+    "union",
+    "with",
+    "without",
+];
+
 impl Parser<'_> {
     /// Clauses up to the end.
     pub(super) fn alter_clauses(&mut self) -> Read<Vec<Clause>> {
@@ -90,7 +136,8 @@ impl Parser<'_> {
             "enable" | "disable" | "force" | "wait" | "nowait" | "algorithm" | "lock" => {
                 self.plain_clause(&word, out)
             }
-            _ => self.options(out),
+            _ if next.is_mark('=') || OPTIONS.contains(&word.as_str()) => self.options(out),
+            _ => self.fail("a clause"),
         }
     }
 
@@ -115,9 +162,13 @@ impl Parser<'_> {
     /// Table options, up to a comma.
     fn options(&mut self, out: &mut Vec<Clause>) -> Read<()> {
         let mut options = TableOptions::default();
-        while !self.at_item_end() && !self.token.is_any(&["partition", "remove"]) {
+        // The first one is taken whatever it is: every clause goes forward.
+        loop {
             if !self.option(&mut options)? {
                 self.skip();
+            }
+            if self.at_item_end() || self.token.is_any(&["partition", "remove"]) {
+                break;
             }
         }
         out.push(Clause::Options(options));

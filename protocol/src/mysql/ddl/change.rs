@@ -306,6 +306,8 @@ pub struct KeyDdl {
     pub if_not_exists: bool,
     /// MariaDB: CREATE OR REPLACE INDEX.
     pub or_replace: bool,
+    /// Made by an attribute of the column whose clause precedes it: without that, not made.
+    pub of_column: bool,
 }
 
 /// Kinds of keys.
@@ -432,6 +434,14 @@ impl TypeName {
     pub fn is_character(self) -> bool {
         use TypeName::*;
         matches!(self, Char | VarChar | TinyText | Text | MediumText | LongText | Enum | Set)
+    }
+
+    /// TEXTs and BLOBs.
+    #[must_use]
+    pub fn is_blob(self) -> bool {
+        use TypeName::*;
+        matches!(self, TinyText | Text | MediumText | LongText)
+            || matches!(self, TinyBlob | Blob | MediumBlob | LongBlob)
     }
 
     /// Spatial types.

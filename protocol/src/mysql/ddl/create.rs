@@ -148,7 +148,15 @@ impl Parser<'_> {
         self.index_type();
         let parts = self.key_parts()?;
         let name = Some(name);
-        let key = KeyDdl { kind, name, constraint: None, parts, if_not_exists, or_replace };
+        let key = KeyDdl {
+            kind,
+            name,
+            constraint: None,
+            parts,
+            if_not_exists,
+            or_replace,
+            of_column: false,
+        };
         let clauses = [Clause::AddKey(key)].into();
         Ok(Change::AlterTable { name: table, if_exists: false, clauses })
     }
@@ -184,6 +192,7 @@ pub(super) fn column_keys(column: &ColumnDdl, mut push: impl FnMut(KeyDdl)) {
         parts: parts(),
         if_not_exists: false,
         or_replace: false,
+        of_column: true,
     };
     if column.primary {
         push(key(KeyKind::Primary, Some("PRIMARY".into())));

@@ -237,8 +237,7 @@ impl Parser<'_> {
             let Some(label) = self.text().or_else(|| self.hex_label()) else {
                 return self.fail("a label");
             };
-            // The server drops blanks at a label's end (`check_interval_length`, `trim`).
-            labels.push(label.trim_end_matches(' ').into());
+            labels.push(label);
             if !self.eat_mark(',') {
                 break;
             }
