@@ -126,7 +126,8 @@ fn table_map(out: &mut Replayed, kind: Kind, body: &[u8]) {
                 };
                 let full = column_type(logged, &facts);
                 // Their character sets are one column off until their own decoders know them.
-                let shifts = |c: &MapColumn| matches!(c.code, code::VECTOR | 140 | 141);
+                let shifts =
+                    |c: &MapColumn| matches!(c.code, code::VECTOR | code::GEOMETRY | 140 | 141);
                 let told = !matches!(full, ColumnType::Unsupported { .. })
                     && !map.columns.iter().any(shifts);
                 if full != own.ty && told {
