@@ -6,8 +6,8 @@
 mod beside;
 mod binlog;
 mod crash;
-mod jobs;
 mod ddl;
+mod jobs;
 mod pipe;
 mod postgres;
 mod postgres_types;

@@ -166,7 +166,7 @@ fn is_partial(column: &ColumnDefinition, prefix: u32) -> bool {
         }
         T::TinyText | T::TinyBlob => prefix <= 255,
         T::Text | T::MediumText | T::LongText | T::Blob | T::MediumBlob | T::LongBlob => true,
-        _ => false,
+        _ => column.ty.name.is_spatial(),
     }
 }
 
