@@ -113,8 +113,14 @@ pub fn all() -> Vec<Run> {
         },
         run("field_names", On::All, &[("field.name.adjustment.mode", "avro")]),
         run("field_names_unicode", On::All, &[("field.name.adjustment.mode", "avro_unicode")]),
-        run("message_prefix", On::Postgres, &[("message.prefix.include.list", "audit,ins.*")]),
-        run("message_prefix_not", On::Postgres, &[("message.prefix.exclude.list", "audit")]),
+        Run {
+            ours: &[("source", "message_prefix_include_list", "['audit', 'ins.*']")],
+            ..run("message_prefix", On::Postgres, &[("message.prefix.include.list", "audit,ins.*")])
+        },
+        Run {
+            ours: &[("source", "message_prefix_exclude_list", "['audit']")],
+            ..run("message_prefix_not", On::Postgres, &[("message.prefix.exclude.list", "audit")])
+        },
         run("heartbeat", On::All, &[("heartbeat.interval.ms", "500")]),
         run("mask", On::All, &[("column.mask.with.5.chars", MASKED)]),
         run("mask_hash", On::All, &[("column.mask.hash.SHA-256.with.salt.pepper", MASKED)]),

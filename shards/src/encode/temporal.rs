@@ -107,10 +107,10 @@ pub(crate) fn put_iso_date(out: &mut Out, days: i64) {
     out.pad(b"Z\"", 2);
 }
 
-/// `"04:05:11.789Z"`; `micros` from 0 to below 24 hours.
+/// `"04:05:11.789Z"`; `micros` from 0 to 24 hours, which is 00:00 again.
 pub(crate) fn put_iso_time(out: &mut Out, micros: i64) {
     out.byte(b'"');
-    put_hms(out, micros, Fraction::Trimmed);
+    put_hms(out, micros.rem_euclid(DAY_US), Fraction::Trimmed);
     out.pad(b"Z\"", 2);
 }
 

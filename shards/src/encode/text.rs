@@ -432,7 +432,7 @@ pub(super) fn put_text(out: &mut Out, text: Option<&str>) {
         Some(text) => {
             out.byte(b'"');
             // Without an early exit this is vector code.
-            let needs_escape = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+            let needs_escape = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\') | (b >= 0xF0);
             if !text.bytes().fold(false, |bad, b| bad | needs_escape(b)) {
                 out.exact(text.as_bytes());
             } else {
