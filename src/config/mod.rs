@@ -189,6 +189,8 @@ pub enum SnapshotMode {
     Never,
     /// Schema only, then the stream (`no_data`).
     SchemaOnly,
+    /// MySQL, MariaDB: from the offset, with the schema history made anew from the catalogue.
+    Recovery,
 }
 
 /// A sink.

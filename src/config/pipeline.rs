@@ -3,6 +3,7 @@
 //! Enters: a document. Leaves: `Pipeline`, resolved. The order of checks is the order in which a
 //! person would mend them: syntax, name, source, snapshot, sinks, state, runtime, stray keys.
 
+use penstock_protocol::schema::SourceKind;
 use toml::de::DeTable;
 
 use super::section::{Document, Section, Value};
@@ -24,6 +25,13 @@ pub(super) fn read(doc: Document<'_>) -> Result<Pipeline> {
     let section = top.need("source", "a section [source]")?.section("source")?;
     let (source, encode) = source::read(section, &name)?;
     let snapshot = snapshot(section_or_absent(&mut top, "snapshot")?)?;
+    if snapshot.mode == SnapshotMode::Recovery && source.kind == SourceKind::Postgres {
+        let what =
+            "`snapshot.mode = \"recovery\"` is for sources of kind \"mysql\" and \"mariadb\"";
+        return Err(
+            Error::usage("config-conflict", what).hint("remove it: a WAL names its own types")
+        );
+    }
     let sinks: Vec<Sink> = sink::read(&mut top, &encode)?;
     let mut state = section_or_absent(&mut top, "state")?;
     let folder = match state.take("path") {
@@ -98,8 +106,9 @@ fn snapshot_mode(value: &Value<'_>) -> Result<SnapshotMode> {
     match value.text()? {
         // Names that Debezium had before are taken too.
         "no_data" => Ok(SnapshotMode::SchemaOnly),
-        later @ ("concurrent" | "incremental" | "always" | "recovery" | "schema_only_recovery") => {
-            let hint = "one of: initial, initial_only, when_needed, never, schema_only";
+        "schema_only_recovery" => Ok(SnapshotMode::Recovery),
+        later @ ("concurrent" | "incremental" | "always") => {
+            let hint = "one of: initial, initial_only, when_needed, never, schema_only, recovery";
             Err(value.not_yet(later).hint(hint))
         }
         refused @ ("custom" | "configuration_based") => {
@@ -113,6 +122,7 @@ fn snapshot_mode(value: &Value<'_>) -> Result<SnapshotMode> {
             ("when_needed", SnapshotMode::WhenNeeded),
             ("never", SnapshotMode::Never),
             ("schema_only", SnapshotMode::SchemaOnly),
+            ("recovery", SnapshotMode::Recovery),
         ]),
     }
 }

@@ -285,7 +285,10 @@ fn open_history(
     if pipeline.source.kind == SourceKind::Postgres {
         return Ok(None);
     }
-    let mut history = state.history()?;
+    let mut history = match pipeline.snapshot.mode {
+        config::SnapshotMode::Recovery => state.history_anew()?,
+        _ => state.history()?,
+    };
     history.cut_behind(version)?;
     Ok(Some(history))
 }

@@ -399,7 +399,7 @@ fn read_fully(input: &mut impl Read, into: &mut [u8]) -> io::Result<bool> {
 
 fn damaged(what: String) -> Error {
     Error::fatal("state-history-damaged", what).hint(
-        "restore that file from a copy; or remove the state with `penstock offsets delete` and \
-         take a new snapshot",
+        "restore that file from a copy; or make it anew from the catalogue: snapshot.mode = \
+         \"recovery\" for one run",
     )
 }

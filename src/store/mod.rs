@@ -108,6 +108,13 @@ impl State {
         History::open(&self.folder, needed)
     }
 
+    /// An empty schema history in the place of whatever there was: its versions go on from the
+    /// checkpoint's.
+    pub fn history_anew(&self) -> Result<History> {
+        self.forget_history()?;
+        History::open(&self.folder, 0)
+    }
+
     /// Removes the schema history: what a checkpoint with version 0 goes with.
     pub fn forget_history(&self) -> Result<()> {
         for file in [history::FILE, history::FILE_NEW] {

@@ -374,7 +374,12 @@ fn errors_of_snapshot_sink_and_runtime() {
             "[snapshot]\nmode = \"incremental\"",
             "error[config-not-yet]: `snapshot.mode = \"incremental\"` is known, but this build \
              cannot do it yet\n  at: FILE:10\n  do: one of: initial, initial_only, when_needed, \
-             never, schema_only",
+             never, schema_only, recovery",
+        ),
+        (
+            "[snapshot]\nmode = \"recovery\"",
+            "error[config-conflict]: `snapshot.mode = \"recovery\"` is for sources of kind \"mysql\" \
+             and \"mariadb\"\n  do: remove it: a WAL names its own types",
         ),
         (
             "[snapshot]\nmode = \"custom\"",

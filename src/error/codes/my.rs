@@ -222,6 +222,13 @@ pub(super) const CODES: &[Code] = &[
         mend: "Nothing.",
     },
     Code {
+        code: "my-recovery-without-offset",
+        title: "a recovery without an offset",
+        means: "`snapshot.mode = \"recovery\"` goes on at the stored offset with a schema history \
+                that is made anew from the catalogue. There is no offset.",
+        mend: "Remove `mode` from `[snapshot]`: the first run takes a snapshot.",
+    },
+    Code {
         code: "my-refused",
         title: "the server refused a statement",
         means: "The server's words are in the error.",

@@ -60,8 +60,8 @@ pub(super) const CODES: &[Code] = &[
         means: "The schema history tells what every table looked like at every position. It is \
                 damaged before its end, or ends before a schema that the checkpoint depends on. A \
                 table is never decoded by guess, so the pipeline does not start.",
-        mend: "Restore the file `history` from a copy; or remove the state with `penstock offsets \
-               delete` and take a new snapshot.",
+        mend: "Restore the file `history` from a copy; or make it anew from the catalogue: \
+               `snapshot.mode = \"recovery\"` for one run.",
     },
     Code {
         code: "state-io",

@@ -82,7 +82,8 @@ impl Reader {
             return Ok(());
         }
         let version = self.ctx.schema_version;
-        if matches!(self.ctx.start, Start::Resume(_)) {
+        let anew = self.ctx.snapshot.mode == SnapshotMode::Recovery;
+        if matches!(self.ctx.start, Start::Resume(_)) && !anew {
             let server = server.clone();
             let load = move |history: &mut _| TableHistory::load(&server, history, version);
             let loaded = self.ctx.with_history(load).await?;

@@ -272,6 +272,9 @@ impl Reader {
                 Err(e) => return Err(e),
             }
         }
+        if self.ctx.snapshot.mode == SnapshotMode::Recovery {
+            return Err(recovery_without_offset());
+        }
         if !self.no_prepared(&mut connection).await? {
             return Ok(Begun::Ended(SourceEnd::Stopped));
         }
@@ -377,6 +380,12 @@ fn judge_settings(source: &crate::config::Source, server: &Server) -> Result<()>
             .hint("SET GLOBAL binlog_format = ROW, and reconnect the applications"));
     }
     Ok(())
+}
+
+fn recovery_without_offset() -> Error {
+    let what = "snapshot.mode = \"recovery\" makes the schema history anew, and there is no offset";
+    Error::usage("my-recovery-without-offset", what)
+        .hint("remove `mode` from [snapshot]: the first run takes a snapshot")
 }
 
 /// A replica id of our own: from a hash of host and name (HAZARDS H8), far from those that people
