@@ -6,6 +6,8 @@
 //! else from the DDL that stands in it, else `@1`, `@2`, … and no key.
 
 use std::collections::{HashMap, HashSet};
+use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use penstock_protocol::mysql::event::{
 };
 use penstock_protocol::mysql::group::GroupStart;
 use penstock_protocol::mysql::handshake::version_numbers;
+use penstock_protocol::mysql::payload::PayloadHead;
 use penstock_protocol::mysql::table_map::TableMap;
 use penstock_protocol::schema::{SourceKind, TableName, TableSchema};
 use penstock_shards::batch::Batch;
@@ -23,6 +26,7 @@ use penstock_shards::encode::options::{Connector, EncodeOptions};
 use penstock_shards::encode::{Encoded, JsonEncoder, Resume, RowEncoder};
 use penstock_shards::history::{Catalogue, Server, Statement, collation};
 use penstock_shards::hop::{Frame, TxnHead, TxnOrigin};
+use penstock_shards::limits::ROW_BYTES_MAX;
 use penstock_shards::segment::Segment;
 use penstock_shards::seq::Seq;
 
@@ -33,6 +37,9 @@ use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::source::mysql::events::is_idle_type;
 use crate::source::mysql::inflate;
+
+/// Largest window of a compressed transaction, as a power of two; the decoder takes as much memory.
+const WINDOW_LOG_MAX: u32 = 27;
 
 /// All files of one log.
 pub(super) struct Decoder {
@@ -148,22 +155,69 @@ impl Decoder {
             return Err(damaged("a checksum is wrong"));
         }
         let body = event::body(raw, self.checksum).map_err(broken)?;
-        let body_at = at + event::HEADER_BYTES;
+        if header.ty == ty::TRANSACTION_PAYLOAD {
+            return self.payload(body, position);
+        }
+        let body = at + event::HEADER_BYTES..at + event::HEADER_BYTES + body.len();
+        self.plain_event(&header, segment, body, position)
+    }
+
+    /// The events of a compressed transaction, one after another, inflated as a stream. All stand
+    /// where the one around them does.
+    fn payload(&mut self, body: &[u8], position: u64) -> Result<()> {
+        let head = PayloadHead::parse(body).map_err(broken)?;
+        let packed = body.get(head.len..).unwrap_or_default();
+        let mut events: Box<dyn Read> = if head.zstd {
+            let mut inflated = zstd::Decoder::with_buffer(packed).map_err(unpacked)?;
+            inflated.window_log_max(WINDOW_LOG_MAX).map_err(unpacked)?;
+            Box::new(inflated)
+        } else {
+            Box::new(packed)
+        };
+        let mut left = head.inflated;
+        while left > 0 {
+            let mut event = Vec::new();
+            let front = event::HEADER_BYTES as u64;
+            (&mut events).take(front).read_to_end(&mut event).map_err(unpacked)?;
+            let header = EventHeader::parse(&event).map_err(broken)?;
+            let len = u64::from(header.len);
+            if len < front || len > left || len > ROW_BYTES_MAX as u64 {
+                return Err(damaged("a compressed transaction holds an event of a wrong length"));
+            }
+            (&mut events).take(len - front).read_to_end(&mut event).map_err(unpacked)?;
+            if event.len() as u64 != len || header.ty == ty::TRANSACTION_PAYLOAD {
+                return Err(damaged("a compressed transaction holds what it may not"));
+            }
+            left -= len;
+            let end = event.len();
+            let segment = Segment::freeze(event, end, None);
+            self.plain_event(&header, &segment, event::HEADER_BYTES..end, position)?;
+        }
+        Ok(())
+    }
+
+    /// An event whose body, without checksum, stands at `place`.
+    fn plain_event(
+        &mut self,
+        header: &EventHeader,
+        segment: &Arc<Segment>,
+        place: Range<usize>,
+        position: u64,
+    ) -> Result<()> {
+        let body = segment.data().get(place.clone()).unwrap_or_default();
         match header.ty {
             ty::WRITE_ROWS_V1..=ty::DELETE_ROWS_V1
             | ty::WRITE_ROWS..=ty::DELETE_ROWS
-            | ty::PARTIAL_UPDATE_ROWS => {
-                self.rows(&header, header.ty, segment, body_at, body.len(), position)
-            }
+            | ty::PARTIAL_UPDATE_ROWS => self.rows(header, header.ty, segment, place, position),
             ty::MARIADB_WRITE_ROWS_COMPRESSED_V1..=ty::MARIADB_DELETE_ROWS_COMPRESSED => {
                 let (code, plain) = inflate::rows(header.ty, body).map_err(broken)?;
                 let len = plain.len();
                 let plain = Segment::freeze(plain, len, None);
-                self.rows(&header, code, &plain, 0, len, position)
+                self.rows(header, code, &plain, 0..len, position)
             }
             ty::TABLE_MAP => self.table_map(body),
             ty::GTID | ty::ANONYMOUS_GTID | ty::GTID_TAGGED | ty::MARIADB_GTID => {
-                let start = GroupStart::parse(&header, body).map_err(broken)?;
+                let start = GroupStart::parse(header, body).map_err(broken)?;
                 self.group = Group {
                     gtid: start.gtid.map(|gtid| gtid.to_string().into()),
                     commit_us: i64::try_from(start.commit_us).unwrap_or(0),
@@ -283,11 +337,10 @@ impl Decoder {
         header: &EventHeader,
         code: u8,
         segment: &Segment,
-        at: usize,
-        len: usize,
+        place: Range<usize>,
         position: u64,
     ) -> Result<()> {
-        let body = segment.data().get(at..at + len).unwrap_or_default();
+        let body = segment.data().get(place.clone()).unwrap_or_default();
         let head = RowsHead::parse(body).map_err(broken)?;
         // A number that stands for no table: only its end-of-statement flag means something.
         if head.table_id == 0xff_ffff {
@@ -308,8 +361,8 @@ impl Decoder {
                 marker: SnapshotMarker::Streaming,
                 format: code,
                 table,
-                offset: number(at)?,
-                len: number(len)?,
+                offset: number(place.start)?,
+                len: number(place.len())?,
                 position,
             },
             txn: 0,
@@ -389,6 +442,10 @@ impl Known {
 
 fn broken(error: WireError) -> Error {
     damaged(&error.to_string())
+}
+
+fn unpacked(_: io::Error) -> Error {
+    damaged("a compressed transaction cannot be inflated")
 }
 
 fn too_long() -> Error {
