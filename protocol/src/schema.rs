@@ -175,6 +175,18 @@ pub enum ColumnType {
     /// A type that Debezium has no form for: its column is left out of records, or, with
     /// `include_unknown_datatypes`, holds its text as bytes.
     Unknown { name: String, form: UnknownForm },
+    /// MySQL spatial data: SRID 4, WKB. `point`: declared POINT, whose records have x and y.
+    Geometry { length_bytes: u8, point: bool },
+    /// MySQL VECTOR, and MariaDB's (VARBINARY in the log): little-endian single floats.
+    Vector { length_bytes: u8 },
+    /// MariaDB INET4, INET6: BINARY(4), BINARY(16) in the log; `bytes` of the address.
+    Inet { bytes: u8 },
+    /// MariaDB's COMPRESSED columns of at most `max` bytes: packed in the log, plain in a snapshot.
+    /// `charset`: of text; none: binary.
+    Compressed { length_bytes: u8, charset: Option<Charset>, max: u32 },
+    /// TIME, DATETIME and TIMESTAMP without fraction in the format before MySQL 5.6
+    /// (MariaDB's `mysql56_temporal_format = OFF`).
+    Old(OldTemporal),
     /// Known to exist and not decoded yet: the source's name for it.
     Unsupported { name: String },
 }
@@ -216,14 +228,64 @@ pub enum UnknownForm {
     Never,
 }
 
-/// Character sets of MySQL text. PostgreSQL text is always UTF-8 (client_encoding).
+/// Temporal types in the format before MySQL 5.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum OldTemporal {
+    /// Three bytes, `±HHMMSS` as a number.
+    Time,
+    /// Eight bytes, `YYYYMMDDHHMMSS` as a number.
+    DateTime,
+    /// Four bytes, seconds since the epoch.
+    Timestamp,
+}
+
+/// Character sets of MySQL text, by the server's names (`mysql::charset` decodes them). PostgreSQL
+/// text is always UTF-8 (client_encoding).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs)]
 pub enum Charset {
-    /// utf8mb4, utf8mb3, ascii: bytes are UTF-8 already.
+    /// utf8mb4, utf8mb3: bytes are UTF-8 already.
     Utf8,
-    /// MySQL's latin1, which is windows-1252.
+    /// windows-1252, its five holes as themselves.
     Latin1,
-    /// A character set that is not decoded yet; the collation id. Definite if a row uses it.
+    Armscii8,
+    Ascii,
+    Big5,
+    Cp1250,
+    Cp1251,
+    Cp1256,
+    Cp1257,
+    Cp850,
+    Cp852,
+    Cp866,
+    Cp932,
+    Dec8,
+    Eucjpms,
+    Euckr,
+    Gb18030,
+    Gb2312,
+    Gbk,
+    Geostd8,
+    Greek,
+    Hebrew,
+    Hp8,
+    Keybcs2,
+    Koi8r,
+    Koi8u,
+    Latin2,
+    Latin5,
+    Latin7,
+    Macce,
+    Macroman,
+    Sjis,
+    Swe7,
+    Tis620,
+    Ucs2,
+    Ujis,
+    Utf16,
+    Utf16Le,
+    Utf32,
+    /// A character set that is not known; the collation id. Definite if a row uses it.
     Other(u16),
 }
 

@@ -32,6 +32,8 @@ pub trait RowVisitor {
     fn text(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
     /// Binary data.
     fn bytes(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
+    /// A value of a MariaDB COMPRESSED column, as the log has it (`mysql::packed`).
+    fn packed(&mut self, col: usize, seg: &[u8], at: usize, len: usize);
     /// Days since 1970-01-01.
     fn date(&mut self, col: usize, days: i32);
     /// Microseconds since midnight, or a signed duration.

@@ -319,6 +319,9 @@ impl RowVisitor for Record {
     fn text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
         self.span(col, "text", seg, at, len);
     }
+    fn packed(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
+        self.span(col, "packed", seg, at, len);
+    }
     fn bytes(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
         self.span(col, "bytes", seg, at, len);
     }

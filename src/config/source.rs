@@ -401,9 +401,6 @@ fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<Enc
     if let Some(value) = section.take("time_precision_mode") {
         options.time_precision = Some(time_precision(&value, kind)?);
     }
-    if let Some(value) = section.take("enable_time_adjuster") {
-        options.time_adjuster = value.boolean()?;
-    }
     if let Some(value) = section.take("decimal_handling_mode") {
         options.decimal = value.choice(&[
             ("precise", DecimalHandling::Precise),
@@ -429,6 +426,9 @@ fn encode(section: &mut Section<'_>, name: &str, kind: SourceKind) -> Result<Enc
             ("skip", ConvertingFailure::Skip),
             ("fail", ConvertingFailure::Fail),
         ])?;
+    }
+    if let Some(value) = section.take("enable_time_adjuster") {
+        options.time_adjuster = value.boolean()?;
     }
     if let Some(value) = section.take("tombstones_on_delete") {
         options.tombstones_on_delete = value.boolean()?;

@@ -93,15 +93,15 @@ fn cell<V: RowVisitor>(
             None => v.zero_date(col),
             Some((days, _)) => v.date(col, days as i32),
         },
-        Kind::DateTime => match read_datetime(c)? {
+        Kind::DateTime | Kind::OldDateTime => match read_datetime(c)? {
             None => v.zero_date(col),
             Some((days, micros)) => v.datetime(col, days * 86_400_000_000 + micros),
         },
-        Kind::Timestamp => match read_datetime(c)? {
+        Kind::Timestamp | Kind::OldTimestamp => match read_datetime(c)? {
             None => v.zero_date(col),
             Some((days, micros)) => v.timestamp(col, days * 86_400_000_000 + micros),
         },
-        Kind::Time => v.time(col, read_time(c)?),
+        Kind::Time | Kind::OldTime => v.time(col, read_time(c)?),
         Kind::Decimal | Kind::LongDecimal => {
             let len = lenenc(c)?;
             let at = c.offset();
@@ -119,12 +119,18 @@ fn cell<V: RowVisitor>(
             }
             v.uint(col, bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)));
         }
-        Kind::Text | Kind::Mask | Kind::Uuid | Kind::Bytes | Kind::Json => {
+        Kind::Text
+        | Kind::PackedText
+        | Kind::Mask
+        | Kind::Address
+        | Kind::Bytes
+        | Kind::PackedBytes
+        | Kind::Json => {
             let len = lenenc(c)?;
             let at = c.offset();
             c.skip(len)?;
             match op.kind {
-                Kind::Bytes => v.bytes(col, seg, at, len),
+                Kind::Bytes | Kind::PackedBytes => v.bytes(col, seg, at, len),
                 Kind::Json => v.json_text(col, seg, at, len),
                 _ => v.text(col, seg, at, len),
             }

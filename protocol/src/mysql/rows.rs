@@ -16,10 +16,11 @@ use alloc::vec::Vec;
 
 use super::decimal;
 use super::temporal::{
-    Moment, fraction_bytes, packed_date, packed_datetime, packed_time, packed_timestamp,
+    Moment, fraction_bytes, old_datetime, old_time, old_timestamp, packed_date, packed_datetime,
+    packed_time, packed_timestamp,
 };
 use crate::cursor::{Cursor, WireError};
-use crate::schema::ColumnType;
+use crate::schema::{ColumnType, OldTemporal};
 use crate::value::RowVisitor;
 
 /// Why a row cannot be walked.
@@ -53,8 +54,8 @@ impl RowOp {
 
     /// Whether a length stands before the value.
     pub(super) fn is_prefixed(&self) -> bool {
-        use Kind::{Bytes, Json, SkipLong, Text, Uuid};
-        matches!(self.kind, Text | Bytes | Json | Uuid | SkipLong)
+        use Kind::{Address, Bytes, Json, PackedBytes, PackedText, SkipLong, Text};
+        matches!(self.kind, Text | Bytes | Json | Address | PackedText | PackedBytes | SkipLong)
     }
 }
 
@@ -91,7 +92,15 @@ pub(super) enum Kind {
     /// BIT: big-endian.
     Bit,
     Json,
-    Uuid,
+    /// MariaDB's UUID and INET: BINARY(n) here, text in the binary protocol.
+    Address,
+    /// MariaDB's COMPRESSED text …
+    PackedText,
+    /// … and binary data, both plain in the binary protocol.
+    PackedBytes,
+    OldTime,
+    OldDateTime,
+    OldTimestamp,
     /// Stepped over: a constant size …
     Skip,
     /// … or a length prefix of `size` bytes.
@@ -150,7 +159,8 @@ impl RowOps {
             if !op.wanted {
                 op.kind = match op.kind {
                     Kind::Unsupported => Kind::Unsupported,
-                    Kind::Text | Kind::Bytes | Kind::Json | Kind::Uuid => Kind::SkipLong,
+                    Kind::Text | Kind::Bytes | Kind::Json | Kind::Address => Kind::SkipLong,
+                    Kind::PackedText | Kind::PackedBytes => Kind::SkipLong,
                     _ => Kind::Skip,
                 };
             }
@@ -215,7 +225,17 @@ fn compile(ty: &ColumnType) -> RowOp {
         ColumnType::Text { length_bytes, .. } => prefixed(op(Kind::Text, *length_bytes, 0)),
         ColumnType::Bytes { length_bytes, .. } => prefixed(op(Kind::Bytes, *length_bytes, 0)),
         ColumnType::Json { length_bytes } => prefixed(op(Kind::Json, *length_bytes, 0)),
-        ColumnType::Uuid => op(Kind::Uuid, 1, 0),
+        ColumnType::Geometry { length_bytes, .. } | ColumnType::Vector { length_bytes } => {
+            prefixed(op(Kind::Bytes, *length_bytes, 0))
+        }
+        ColumnType::Compressed { length_bytes, charset, .. } => {
+            let kind = if charset.is_some() { Kind::PackedText } else { Kind::PackedBytes };
+            prefixed(op(kind, *length_bytes, 0))
+        }
+        ColumnType::Uuid | ColumnType::Inet { .. } => op(Kind::Address, 1, 0),
+        ColumnType::Old(OldTemporal::Time) => op(Kind::OldTime, 3, 0),
+        ColumnType::Old(OldTemporal::DateTime) => op(Kind::OldDateTime, 8, 0),
+        ColumnType::Old(OldTemporal::Timestamp) => op(Kind::OldTimestamp, 4, 0),
         ColumnType::Date => op(Kind::Date, 3, 0),
         ColumnType::Time { digits } if *digits <= 6 => {
             let fraction = fraction_bytes(*digits) as u8;
@@ -411,7 +431,13 @@ pub fn skip_image(ops: &RowOps, seg: &[u8], at: usize) -> Result<usize, RowError
 pub(super) fn step(op: &RowOp, seg: &[u8], p: usize) -> Option<usize> {
     let size = usize::from(op.size);
     match op.kind {
-        Kind::Text | Kind::Bytes | Kind::Json | Kind::Uuid | Kind::SkipLong => {
+        Kind::Text
+        | Kind::Bytes
+        | Kind::Json
+        | Kind::Address
+        | Kind::PackedText
+        | Kind::PackedBytes
+        | Kind::SkipLong => {
             let len = (le(seg, p)? << op.shift) >> op.shift;
             Some(p + size + len as usize).filter(|&end| end <= seg.len())
         }
@@ -429,7 +455,9 @@ pub(super) fn truncated(offset: usize) -> RowError {
 pub(super) fn malformed(op: &RowOp, col: usize, offset: usize) -> RowError {
     let what = match op.kind {
         Kind::Unsupported => "a type that is not decoded",
-        Kind::Date | Kind::DateTime => "a truncated value or a day that does not exist",
+        Kind::Date | Kind::DateTime | Kind::OldDateTime => {
+            "a truncated value or a day that does not exist"
+        }
         _ => "a truncated value",
     };
     RowError { offset, column: Some(col), what }
@@ -458,7 +486,12 @@ pub(super) fn cell<V: RowVisitor>(
         Kind::Double => v.double(col, f64::from_bits(le(seg, p)?)),
         Kind::Decimal => v.decimal(col, short_decimal(op, seg, p)?, u32::from(op.scale)),
         Kind::LongDecimal => return long_decimal(op, col, seg, p, v),
-        Kind::Text | Kind::Bytes | Kind::Json | Kind::Uuid => {
+        Kind::Text
+        | Kind::Bytes
+        | Kind::Json
+        | Kind::Address
+        | Kind::PackedText
+        | Kind::PackedBytes => {
             let len = ((le(seg, p)? << op.shift) >> op.shift) as usize;
             let at = p + size;
             if at + len > seg.len() {
@@ -467,6 +500,7 @@ pub(super) fn cell<V: RowVisitor>(
             match op.kind {
                 Kind::Text => v.text(col, seg, at, len),
                 Kind::Json => v.json_binary(col, seg, at, len),
+                Kind::PackedText | Kind::PackedBytes => v.packed(col, seg, at, len),
                 _ => v.bytes(col, seg, at, len),
             }
             return Some(at + len);
@@ -489,10 +523,29 @@ pub(super) fn cell<V: RowVisitor>(
         },
         // 0 is 1900, as Debezium's log reader has it.
         Kind::Year => v.int(col, 1900 + i64::from(*seg.get(p)?)),
+        Kind::OldTime | Kind::OldDateTime | Kind::OldTimestamp => old(op, col, le(seg, p)?, v)?,
         Kind::Skip | Kind::SkipLong => return step(op, seg, p),
         Kind::Unsupported => return None,
     }
     Some(p + size)
+}
+
+/// A temporal value in the format before 5.6; `None`: no such time.
+#[cold]
+fn old<V: RowVisitor>(op: &RowOp, col: usize, word: u64, v: &mut V) -> Option<()> {
+    let value = (word << op.shift) >> op.shift;
+    match op.kind {
+        Kind::OldTime => v.time(col, old_time((word << op.shift).cast_signed() >> op.shift)?),
+        Kind::OldDateTime => match old_datetime(value)? {
+            Moment::At(micros) => v.datetime(col, micros),
+            Moment::Zero => v.zero_date(col),
+        },
+        _ => match old_timestamp(value) {
+            Moment::At(micros) => v.timestamp(col, micros),
+            Moment::Zero => v.zero_date(col),
+        },
+    }
+    Some(())
 }
 
 /// A decimal of at most 18 digits: the groups by constant-size loads.

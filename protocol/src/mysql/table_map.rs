@@ -16,9 +16,10 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::decimal;
+pub use super::charset::of_collation as charset_of_collation;
+use super::{charset, decimal};
 use crate::cursor::{Cursor, WireError};
-use crate::schema::{Charset, ColumnType};
+use crate::schema::{Charset, ColumnType, OldTemporal};
 
 /// Type codes (`field_types.h`).
 pub mod code {
@@ -40,6 +41,9 @@ pub mod code {
     pub const TIMESTAMP2: u8 = 17;
     pub const DATETIME2: u8 = 18;
     pub const TIME2: u8 = 19;
+    pub const DECIMAL: u8 = 0;
+    pub const BLOB_COMPRESSED: u8 = 140;
+    pub const VARCHAR_COMPRESSED: u8 = 141;
     pub const VECTOR: u8 = 242;
     pub const JSON: u8 = 245;
     pub const NEWDECIMAL: u8 = 246;
@@ -87,6 +91,8 @@ pub struct MapColumn {
     pub name: Option<String>,
     /// Labels of ENUM or SET as the log has them, in the column's own character set.
     pub labels: Option<Vec<Vec<u8>>>,
+    /// Of GEOMETRY columns: 0 any, 1 POINT, and so on; `None`: not told.
+    pub geometry: Option<u64>,
     /// False: INVISIBLE.
     pub visible: bool,
 }
@@ -135,6 +141,12 @@ impl TableMap {
             }
             5 => self.labels(&mut c, code::SET)?,
             6 => self.labels(&mut c, code::ENUM)?,
+            7 => {
+                let spatial = self.columns.iter_mut().filter(|c| c.code == code::GEOMETRY);
+                for column in spatial {
+                    column.geometry = Some(lenenc(&mut c)? as u64);
+                }
+            }
             8 | 9 => {
                 let mut key = Vec::new();
                 while !c.is_empty() {
@@ -155,7 +167,7 @@ impl TableMap {
                         value.get(i / 8).is_none_or(|byte| byte >> (7 - i % 8) & 1 == 1);
                 }
             }
-            // Geometry types (7), vector dimensions (13), and what later versions add.
+            // Vector dimensions (13), and what later versions add.
             _ => {}
         }
         Ok(())
@@ -261,7 +273,15 @@ fn is_numeric(code: u8) -> bool {
 
 /// Types that have an entry in the character-set fields.
 fn is_character(column: &MapColumn) -> bool {
-    matches!(column.code, code::STRING | code::VAR_STRING | code::VARCHAR | code::BLOB)
+    matches!(
+        column.code,
+        code::STRING
+            | code::VAR_STRING
+            | code::VARCHAR
+            | code::BLOB
+            | code::BLOB_COMPRESSED
+            | code::VARCHAR_COMPRESSED
+    )
 }
 
 /// Types that have an entry in the ENUM and SET character-set fields.
@@ -277,13 +297,10 @@ fn physical(code: u8, meta: &mut Cursor) -> Result<MapColumn, WireError> {
         code::TIMESTAMP2 | code::DATETIME2 | code::TIME2 => 1,
         code::VARCHAR | code::VAR_STRING | code::BIT | code::NEWDECIMAL => 2,
         code::STRING | code::ENUM | code::SET => 2,
+        // MariaDB's compressed columns carry their kind's metadata.
+        code::BLOB_COMPRESSED => 1,
+        code::VARCHAR_COMPRESSED => 2,
         _ => 0,
-    };
-    // MariaDB's compressed columns (140 BLOB, 141 VARCHAR) carry their kind's metadata.
-    let bytes = match code {
-        140 => 1,
-        141 => 2,
-        _ => bytes,
     };
     let mut column = MapColumn { code, visible: true, ..MapColumn::default() };
     column.meta = match bytes {
@@ -319,62 +336,37 @@ pub struct ColumnFacts {
     pub float_widened: bool,
     /// BINARY(n)'s n where the log cannot tell; else from the log.
     pub fixed: Option<u32>,
-    /// MariaDB's UUID, INET4 or INET6, which the log shows as BINARY: the type's name.
+    /// MariaDB's UUID, INET4, INET6 and VECTOR, which the log shows as BINARY and VARBINARY: the
+    /// type's name.
     pub extension: Option<String>,
+    /// Of spatial types: declared POINT.
+    pub point: Option<bool>,
+    /// Fractional digits of a temporal type in the format before 5.6, of which the log is silent.
+    pub old_digits: Option<u8>,
 }
 
 impl ColumnFacts {
     /// What the log itself told (FULL metadata).
     pub fn of(column: &MapColumn) -> Self {
-        let charset = column.collation.map(charset_of_collation);
+        let charset = column.collation.map(charset::of_collation);
         let labels = column.labels.as_ref().and_then(|labels| decode_labels(labels, charset?));
-        Self { unsigned: column.unsigned, charset, labels, ..Self::default() }
+        let point = column.geometry.map(|kind| kind == 1);
+        Self { unsigned: column.unsigned, charset, labels, point, ..Self::default() }
     }
 }
 
-/// Labels in UTF-8; `None` if their character set is not decoded.
+/// Labels in UTF-8; `None` if their character set is not known.
 pub fn decode_labels(labels: &[Vec<u8>], charset: Option<Charset>) -> Option<Arc<[String]>> {
-    let decode = |label: &Vec<u8>| match charset {
-        None | Some(Charset::Utf8) => String::from_utf8(label.clone()).ok(),
-        Some(Charset::Latin1) => Some(latin1(label)),
-        Some(Charset::Other(_)) => None,
-    };
-    labels.iter().map(decode).collect()
-}
-
-/// windows-1252, the five holes as themselves (as the server converts them).
-pub fn latin1(text: &[u8]) -> String {
-    const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž',
-        '\u{8F}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}',
-        'ž', 'Ÿ',
-    ];
-    let decode = |&byte: &u8| match byte {
-        0x80..=0x9F => HIGH[usize::from(byte - 0x80)],
-        _ => char::from(byte),
-    };
-    text.iter().map(decode).collect()
-}
-
-/// The character set of a collation id; `None`: binary (63).
-///
-/// Ids: MySQL `mysys/charset-def.cc`, MariaDB `mysys/charset-def.c`; MariaDB's "no pad" variants are
-/// 1024 higher, its UCA-1400 ones 2048 and up in steps of 256 by character set (utf8mb3, utf8mb4,
-/// ucs2, utf16, utf32).
-pub fn charset_of_collation(id: u16) -> Option<Charset> {
-    let utf8 = Some(Charset::Utf8);
-    match id {
-        63 => None,
-        // latin1: german1, swedish, danish, german2, bin, general, general_cs, spanish.
-        5 | 8 | 15 | 31 | 47 | 48 | 49 | 94 => Some(Charset::Latin1),
-        // ascii; utf8mb3; utf8mb4; MySQL 8's utf8mb4 0900 collations.
-        11 | 65 | 33 | 76 | 83 | 192..=215 | 223 | 45 | 46 | 224..=247 | 255..=323 => utf8,
-        // MariaDB: croatian, myanmar and thai of utf8mb3 and utf8mb4.
-        576..=578 | 608..=610 => utf8,
-        1024..=1984 => charset_of_collation(id - 1024),
-        2048..=2559 => utf8,
-        _ => Some(Charset::Other(id)),
+    let charset = charset.unwrap_or(Charset::Utf8);
+    if matches!(charset, Charset::Other(_)) {
+        return None;
     }
+    let decode = |label: &Vec<u8>| {
+        let mut text = String::with_capacity(label.len());
+        charset::decode(charset, label, |ch| text.push(ch));
+        text
+    };
+    Some(labels.iter().map(decode).collect())
 }
 
 /// Joins a physical type with the facts about it. What is not known, or not decoded by this version,
@@ -411,6 +403,16 @@ pub fn column_type(column: &MapColumn, facts: &ColumnFacts) -> ColumnType {
         code::VARCHAR | code::VAR_STRING => text(facts, prefix(meta), None),
         code::STRING => text(facts, prefix(meta), Some(facts.fixed.unwrap_or(u32::from(meta)))),
         code::BLOB if matches!(low, 1..=4) => text(facts, low, None),
+        code::BLOB_COMPRESSED if matches!(low, 1..=4) => compressed(facts, low, blob_max(low)),
+        code::VARCHAR_COMPRESSED => compressed(facts, prefix(meta), u32::from(meta)),
+        code::VECTOR if matches!(low, 1..=4) => ColumnType::Vector { length_bytes: low },
+        code::GEOMETRY if matches!(low, 1..=4) => match facts.point {
+            Some(point) => ColumnType::Geometry { length_bytes: low, point },
+            None => unsupported("a spatial type that may be POINT or not"),
+        },
+        code::TIME if facts.old_digits == Some(0) => ColumnType::Old(OldTemporal::Time),
+        code::DATETIME if facts.old_digits == Some(0) => ColumnType::Old(OldTemporal::DateTime),
+        code::TIMESTAMP if facts.old_digits == Some(0) => ColumnType::Old(OldTemporal::Timestamp),
         code::ENUM => match &facts.labels {
             Some(labels) => ColumnType::Enum { bytes: low, labels: Arc::clone(labels) },
             None => unsupported("ENUM whose labels are not known"),
@@ -443,23 +445,42 @@ fn text(facts: &ColumnFacts, length_bytes: u8, fixed: Option<u32>) -> ColumnType
     }
 }
 
-/// MariaDB's types that the log shows as BINARY(n).
-fn extension_type(name: &str, column: &MapColumn) -> ColumnType {
-    if name.eq_ignore_ascii_case("uuid") && column.code == code::STRING && column.meta == 16 {
-        return ColumnType::Uuid;
+fn compressed(facts: &ColumnFacts, length_bytes: u8, max: u32) -> ColumnType {
+    match facts.charset {
+        Some(charset) => ColumnType::Compressed { length_bytes, charset, max },
+        None => ColumnType::Unsupported {
+            name: "a COMPRESSED column whose character set is not known".to_string(),
+        },
     }
-    ColumnType::Unsupported { name: name.to_ascii_uppercase() }
+}
+
+/// What a BLOB with `length_bytes` of length holds at most.
+pub fn blob_max(length_bytes: u8) -> u32 {
+    u32::MAX >> (32 - 8 * u32::from(length_bytes.clamp(1, 4)))
+}
+
+/// MariaDB's types that the log shows as BINARY(n) and VARBINARY(n).
+fn extension_type(name: &str, column: &MapColumn) -> ColumnType {
+    let name = name.to_ascii_lowercase();
+    match (name.as_str(), column.code, column.meta) {
+        ("uuid", code::STRING, 16) => ColumnType::Uuid,
+        ("inet4", code::STRING, 4) => ColumnType::Inet { bytes: 4 },
+        ("inet6", code::STRING, 16) => ColumnType::Inet { bytes: 16 },
+        ("vector", code::VECTOR, 1..=4) => {
+            ColumnType::Vector { length_bytes: column.meta.to_le_bytes()[0] }
+        }
+        ("vector", code::VARCHAR, max) => ColumnType::Vector { length_bytes: prefix(max) },
+        _ => ColumnType::Unsupported { name: name.to_ascii_uppercase() },
+    }
 }
 
 /// A name for a message.
 fn type_name(code: u8) -> &'static str {
     match code {
-        code::TIMESTAMP => "TIMESTAMP in the format before 5.6 (mysql56_temporal_format)",
-        code::TIME => "TIME in the format before 5.6 (mysql56_temporal_format)",
-        code::DATETIME => "DATETIME in the format before 5.6 (mysql56_temporal_format)",
-        code::GEOMETRY => "GEOMETRY",
-        code::VECTOR => "VECTOR",
-        140 | 141 => "a COMPRESSED column",
+        code::TIMESTAMP => "TIMESTAMP in the format before 5.6, not known to be without fraction",
+        code::TIME => "TIME in the format before 5.6, not known to be without fraction",
+        code::DATETIME => "DATETIME in the format before 5.6, not known to be without fraction",
+        code::DECIMAL => "DECIMAL in the format before 5.0 (REPAIR or rebuild the table)",
         _ => "a type that this version does not know",
     }
 }

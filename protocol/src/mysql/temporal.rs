@@ -114,6 +114,36 @@ pub fn packed_timestamp(word: u64, fraction: usize) -> Moment {
     Moment::At(seconds.cast_signed() * 1_000_000 + micros)
 }
 
+/// TIME before 5.6: three little-endian bytes, `±HHMMSS` as a number. `None`: no such time.
+pub fn old_time(value: i64) -> Option<i64> {
+    let digits = value.unsigned_abs();
+    let (hour, minute, second) = (digits / 10_000, digits / 100 % 100, digits % 100);
+    if hour > 838 || minute > 59 || second > 59 {
+        return None;
+    }
+    let micros = ((hour * 60 + minute) * 60 + second).cast_signed() * 1_000_000;
+    Some(if value < 0 { -micros } else { micros })
+}
+
+/// DATETIME before 5.6: eight little-endian bytes, `YYYYMMDDHHMMSS` as a number.
+pub fn old_datetime(value: u64) -> Option<Moment> {
+    let (day, time) = (value / 1_000_000, value % 1_000_000);
+    let (year, month, day) = (day / 10_000, day / 100 % 100, day % 100);
+    let (hour, minute, second) = (time / 10_000, time / 100 % 100, time % 100);
+    if year > 9999 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let day = date(year.cast_signed(), month.cast_signed(), day.cast_signed())?;
+    let Moment::At(days) = day else { return Some(Moment::Zero) };
+    let seconds = ((hour * 60 + minute) * 60 + second).cast_signed();
+    Some(Moment::At((days * 86_400 + seconds) * 1_000_000))
+}
+
+/// TIMESTAMP before 5.6: four little-endian bytes of seconds.
+pub fn old_timestamp(seconds: u64) -> Moment {
+    if seconds == 0 { Moment::Zero } else { Moment::At(seconds.cast_signed() * 1_000_000) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +167,23 @@ mod tests {
         let word = 0x80_0000 + (838 << 12 | 59 << 6 | 59);
         assert_eq!(packed_time(word << 40, 0), day);
         assert_eq!(packed_time((0x100_0000 - word) << 40, 0), -day);
+    }
+
+    #[test]
+    fn times_before_56() {
+        // Goal: the number forms, their ends and their zeros. Method: MySQL 5.5's field.cc.
+        assert_eq!(old_time(123_456), Some(45_296_000_000));
+        assert_eq!(old_time(-8_385_959), Some(-3_020_399_000_000));
+        assert_eq!(old_time(6_000), None);
+        assert_eq!(old_time(8_390_000), None);
+        assert_eq!(old_datetime(20_240_229_123_456), Some(Moment::At(1_709_210_096_000_000)));
+        assert_eq!(old_datetime(0), Some(Moment::Zero));
+        assert_eq!(old_datetime(20_240_001_000_000), Some(Moment::Zero));
+        assert_eq!(old_datetime(20_230_229_000_000), None);
+        assert_eq!(old_datetime(20_240_229_240_000), None);
+        assert_eq!(old_datetime(u64::MAX), None);
+        assert_eq!(old_timestamp(0), Moment::Zero);
+        assert_eq!(old_timestamp(1), Moment::At(1_000_000));
     }
 
     #[test]

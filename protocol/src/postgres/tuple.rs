@@ -141,6 +141,11 @@ fn kind(ty: &ColumnType) -> Kind {
         ColumnType::Year
         | ColumnType::Enum { .. }
         | ColumnType::Set { .. }
+        | ColumnType::Geometry { .. }
+        | ColumnType::Vector { .. }
+        | ColumnType::Inet { .. }
+        | ColumnType::Compressed { .. }
+        | ColumnType::Old(_)
         | ColumnType::Unsupported { .. } => Kind::Unsupported,
     }
 }

@@ -16,13 +16,27 @@ use super::number::{
     put_f64, put_i64, put_text_base64, put_u64,
 };
 use super::plan::{Cell, Format};
+use super::spatial::{put_geometry, put_inet, put_point, put_vector};
 use super::temporal::{
     DAY_US, Fraction, adjusted, put_iso_date, put_iso_stamp, put_iso_time, within_a_day,
 };
-use super::text::{ARENA_BYTES_MAX, Binary, High, Out, put_binary, put_escaped, put_string};
+use super::text::{
+    ARENA_BYTES_MAX, Binary, High, Out, put_binary, put_escaped, put_string, put_wide,
+};
 
-/// Spans of the key's texts, `start | end << 32`: slots of the first image, then of the second.
-pub(crate) type Spans = [u64; 128];
+/// What cells need beside the arena, kept from row to row.
+pub(crate) struct Spans {
+    /// Spans of the key's texts, `start | end << 32`: slots of the first image, then of the second.
+    pub slots: [u64; 128],
+    /// A value of a COMPRESSED column, unpacked.
+    unpacked: Vec<u8>,
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        Self { slots: [0; 128], unpacked: Vec::new() }
+    }
+}
 
 /// Why a cell cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +51,12 @@ pub(crate) enum FaultKind {
     Duration,
     /// A timestamp beyond what nanoseconds can tell.
     Nanoseconds,
+    /// A value of a COMPRESSED column that cannot be unpacked.
+    Packed,
+    /// Spatial data without its SRID, or a POINT that is none.
+    Spatial,
+    /// Bytes that are no whole number of floats, or no address.
+    Length,
     /// NaN or infinity where neither decimals nor NULL can tell it.
     NotANumber,
     /// A value that its type's form cannot tell.
@@ -56,7 +76,13 @@ impl FaultKind {
             | Self::NotANumber
             | Self::Unconvertible(_)
             | Self::Unchanged => true,
-            Self::Label | Self::Json | Self::Decimal | Self::TooLarge => false,
+            Self::Label
+            | Self::Json
+            | Self::Decimal
+            | Self::Packed
+            | Self::Spatial
+            | Self::Length
+            | Self::TooLarge => false,
         }
     }
 }
@@ -71,6 +97,9 @@ impl fmt::Display for FaultKind {
                 "holds a TIME outside 0 to 24 hours, which this time_precision_mode cannot tell"
             }
             Self::Nanoseconds => "holds a timestamp outside 1677 to 2262, beyond nanoseconds",
+            Self::Packed => "holds a compressed value that is damaged or longer than the column",
+            Self::Spatial => "holds spatial data that is damaged",
+            Self::Length => "holds a value of a length that its type does not have",
             Self::NotANumber => {
                 "holds NaN or infinity, which decimal_handling_mode = precise cannot tell; use \
                  string or double"
@@ -126,7 +155,7 @@ impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
     #[inline(always)]
     pub(super) fn end(&mut self, (cell, start): (&'p Cell, usize)) {
         let slot = (self.base | usize::from(cell.slot)) & 127;
-        self.spans[slot] = start as u64 | (self.out.at() as u64) << 32;
+        self.spans.slots[slot] = start as u64 | (self.out.at() as u64) << 32;
     }
 
     /// Puts a text that was just written under its column's rule, if it has one.
@@ -273,11 +302,14 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
     #[inline(always)]
     fn text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
         let open = self.begin(col);
-        let high = match open.0.format {
-            Format::Text(high) if !SNAPSHOT => high,
-            _ => High::Utf8,
-        };
-        put_string(&mut self.out, seg, at, len, high);
+        match open.0.format {
+            Format::Text(high) if !SNAPSHOT => put_string(&mut self.out, seg, at, len, high),
+            Format::Wide(charset) if !SNAPSHOT => {
+                let text = seg.get(at..at + len).unwrap_or_default();
+                self.out.cold(|out| put_wide(out, charset, text));
+            }
+            _ => put_string(&mut self.out, seg, at, len, High::Utf8),
+        }
         self.rule(open);
         self.end(open);
     }
@@ -286,7 +318,21 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
     fn bytes(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
         let open = self.begin(col);
         let data = seg.get(at..at + len).unwrap_or_default();
-        self.out.cold(|out| put_bytes(out, open.0, data));
+        let mut outcome = Ok(());
+        self.out.cold(|out| outcome = put_bytes(out, open.0, data));
+        self.check(col, open, outcome);
+        self.end(open);
+    }
+
+    #[inline(always)]
+    fn packed(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
+        let open = self.begin(col);
+        let packed = seg.get(at..at + len).unwrap_or_default();
+        let mut outcome = Ok(());
+        let value = &mut self.spans.unpacked;
+        self.out.cold(|out| outcome = put_packed(out, open.0, packed, value));
+        self.check(col, open, outcome);
+        self.rule(open);
         self.end(open);
     }
 
@@ -506,8 +552,33 @@ fn put_decimal_text(out: &mut Out, cell: &Cell, text: &[u8]) -> Result<(), Fault
 }
 
 #[cold]
-fn put_bytes(out: &mut Out, cell: &Cell, data: &[u8]) {
+fn put_packed(
+    out: &mut Out,
+    cell: &Cell,
+    packed: &[u8],
+    value: &mut Vec<u8>,
+) -> Result<(), FaultKind> {
+    mysql::packed::unpack(packed, cell.packed_max, value).map_err(|_| FaultKind::Packed)?;
+    let len = value.len();
     match cell.format {
+        Format::Text(high) => {
+            // Strings are read 16 bytes at a time.
+            value.resize(len + 16, 0);
+            put_string(out, value, 0, len, high);
+        }
+        Format::Wide(charset) => put_wide(out, charset, value),
+        _ => return put_bytes(out, cell, value),
+    }
+    Ok(())
+}
+
+#[cold]
+fn put_bytes(out: &mut Out, cell: &Cell, data: &[u8]) -> Result<(), FaultKind> {
+    match cell.format {
+        Format::Geometry => put_geometry(out, data)?,
+        Format::Point => put_point(out, data)?,
+        Format::Vector => put_vector(out, data)?,
+        Format::Inet => put_inet(out, data, cell.size)?,
         Format::Uuid => {
             out.byte(b'"');
             // The log strips trailing zero bytes, as of any BINARY(16).
@@ -524,6 +595,7 @@ fn put_bytes(out: &mut Out, cell: &Cell, data: &[u8]) {
         Format::Bytes(form) => put_binary(out, data, cell.size as usize, form),
         _ => put_binary(out, data, cell.size as usize, Binary::Base64),
     }
+    Ok(())
 }
 
 /// JSON text inside a JSON string: what the document's printer gives is escaped once more.

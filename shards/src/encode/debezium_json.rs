@@ -85,7 +85,7 @@ impl JsonEncoder {
             kind,
             tables: Vec::new(),
             topics: Arc::default(),
-            spans: Box::new([0; 128]),
+            spans: Box::default(),
             keys_only: false,
             annexes: [(Seq(0), 0); ANNEX_KINDS],
             note: None,
@@ -675,7 +675,7 @@ fn put_key(out: &mut Out, plan: &Plan, spans: &Spans, base: usize) -> Option<Spa
     let from = out.at();
     for (slot, part) in plan.key.parts.iter().enumerate() {
         part.put(out);
-        let text = spans[(base | slot) & 127];
+        let text = spans.slots[(base | slot) & 127];
         let (start, end) = ((text & 0xFFFF_FFFF) as usize, (text >> 32) as usize);
         out.again(start, end - start);
     }
@@ -693,7 +693,7 @@ pub(crate) fn same_text(out: &Out, before: Text, after: Text) -> bool {
 #[inline(always)]
 pub(crate) fn key_changed(out: &Out, plan: &Plan, spans: &Spans) -> bool {
     let text = |slot: usize| {
-        let text = spans[slot & 127];
+        let text = spans.slots[slot & 127];
         out.written((text & 0xFFFF_FFFF) as usize, (text >> 32) as usize)
     };
     (0..plan.key.parts.len()).any(|slot| text(slot) != text(64 | slot))

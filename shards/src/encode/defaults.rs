@@ -6,10 +6,10 @@
 //! value.
 
 use penstock_protocol::mysql::temporal::{Moment, date};
-use penstock_protocol::schema::{Column, ColumnType};
+use penstock_protocol::schema::{Column, ColumnType, OldTemporal};
 use penstock_protocol::value::RowVisitor;
 
-use super::cells::CellWriter;
+use super::cells::{CellWriter, Spans};
 use super::number::decimal_parts;
 use super::options::{Connector, EncodeOptions};
 use super::plan::{Cell, Format, NO_SLOT};
@@ -28,7 +28,7 @@ pub(crate) fn render(
     }
     let mut cell = cell.clone();
     cell.slot = NO_SLOT;
-    let mut spans = [0; 128];
+    let mut spans = Spans::default();
     let mut w: CellWriter<'_, true> = CellWriter {
         out: Out::new(Vec::new(), 0, 4096),
         cells: std::slice::from_ref(&cell),
@@ -74,21 +74,33 @@ fn mysql<V: RowVisitor>(ty: &ColumnType, text: &str, v: &mut V) -> Option<()> {
             let text = at_scale(text, usize::from(*scale))?;
             v.decimal_text(0, text.as_bytes(), 0, text.len());
         }
-        ColumnType::Text { .. } | ColumnType::Enum { .. } | ColumnType::Set { .. } => {
+        ColumnType::Text { .. }
+        | ColumnType::Compressed { charset: Some(_), .. }
+        | ColumnType::Uuid
+        | ColumnType::Inet { .. }
+        | ColumnType::Enum { .. }
+        | ColumnType::Set { .. } => {
             v.text(0, bytes, 0, bytes.len());
         }
-        ColumnType::Bytes { .. } => v.bytes(0, bytes, 0, bytes.len()),
+        ColumnType::Bytes { .. } | ColumnType::Compressed { charset: None, .. } => {
+            v.bytes(0, bytes, 0, bytes.len());
+        }
         ColumnType::Bit { .. } => v.uint(0, bits(text)?),
         ColumnType::Date => match parse_date(text)? {
             Moment::At(days) => v.date(0, i32::try_from(days).ok()?),
             Moment::Zero => return None,
         },
-        ColumnType::Time { .. } => v.time(0, parse_time(text)?),
-        ColumnType::DateTime { .. } => v.datetime(0, parse_datetime(text)?),
-        ColumnType::Timestamp { .. } => v.timestamp(0, parse_datetime(text)?),
+        ColumnType::Time { .. } | ColumnType::Old(OldTemporal::Time) => {
+            v.time(0, parse_time(text)?)
+        }
+        ColumnType::DateTime { .. } | ColumnType::Old(OldTemporal::DateTime) => {
+            v.datetime(0, parse_datetime(text)?);
+        }
+        ColumnType::Timestamp { .. } | ColumnType::Old(OldTemporal::Timestamp) => {
+            v.timestamp(0, parse_datetime(text)?);
+        }
         ColumnType::TimeTz { .. }
         | ColumnType::Json { .. }
-        | ColumnType::Uuid
         | ColumnType::DecimalVariable
         | ColumnType::NamedText { .. }
         | ColumnType::Money { .. }
@@ -100,6 +112,8 @@ fn mysql<V: RowVisitor>(ty: &ColumnType, text: &str, v: &mut V) -> Option<()> {
         | ColumnType::SparseVector
         | ColumnType::Array { .. }
         | ColumnType::Unknown { .. }
+        | ColumnType::Geometry { .. }
+        | ColumnType::Vector { .. }
         | ColumnType::Unsupported { .. } => return None,
     }
     Some(())

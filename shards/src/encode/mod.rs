@@ -16,6 +16,7 @@ mod placeholder;
 mod plan;
 mod postgres;
 pub mod rules;
+mod spatial;
 mod special;
 mod temporal;
 mod text;

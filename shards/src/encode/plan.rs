@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use penstock_protocol::postgres::default::placeholder;
 use penstock_protocol::schema::{
-    Charset, Column, ColumnType, DefaultValue, SourceKind, TableSchema, UnknownForm,
+    Charset, Column, ColumnType, DefaultValue, OldTemporal, SourceKind, TableSchema, UnknownForm,
 };
 
 use super::defaults;
@@ -96,6 +96,8 @@ pub(crate) enum Format {
     DecimalVariable,
     /// A string in `high`'s character set.
     Text(High),
+    /// A string in a character set that is not based on ASCII.
+    Wide(Charset),
     /// Binary, padded with zeros to `size`.
     Bytes(Binary),
     /// Days.
@@ -118,6 +120,14 @@ pub(crate) enum Format {
     Uuid,
     /// By `special`.
     Special,
+    /// MariaDB: 4 or 16 bytes (`size`) as the text of an address.
+    Inet,
+    /// `{"wkb":…,"srid":…}`.
+    Geometry,
+    /// `{"x":…,"y":…,"wkb":…,"srid":…}`.
+    Point,
+    /// `[1.0,…]`.
+    Vector,
     /// No row with this column can be written.
     Unsupported,
 }
@@ -137,12 +147,14 @@ pub(crate) struct Cell {
     pub adjusts_years: bool,
     /// Written at all (in the value, or for the key); else the walker steps over it.
     pub wanted: bool,
-    /// Bytes of bits; width of BINARY(n).
+    /// Bytes of bits, of an address; width of BINARY(n).
     pub size: u32,
     /// A value that a record cannot tell becomes what stands for NULL; else it is an error.
     pub tolerant: bool,
     /// Form of PostgreSQL's rarer types.
     pub special: Option<Box<Special>>,
+    /// Bytes that a value of a COMPRESSED column may have.
+    pub packed_max: u32,
     /// Labels of ENUM and SET, escaped.
     pub labels: Box<[Box<[u8]>]>,
     /// What stands for NULL, for a zero date and for a column without value.
@@ -236,9 +248,7 @@ impl Plan {
                 if let (ColumnType::Unsupported { name }, None) = (&column.ty, &refused) {
                     refused = Some(format!("column {:?} has type {name}", column.name));
                 }
-                if let (ColumnType::Text { charset: Charset::Other(id), .. }, None) =
-                    (&column.ty, &refused)
-                {
+                if let (Some(Charset::Other(id)), None) = (charset_of(&column.ty), &refused) {
                     refused = Some(format!(
                         "column {:?} has a character set that is not decoded (collation id {id})",
                         column.name
@@ -298,6 +308,15 @@ fn type_name(ty: &ColumnType) -> &str {
     }
 }
 
+/// The character set that a type's values are in.
+fn charset_of(ty: &ColumnType) -> Option<Charset> {
+    match ty {
+        ColumnType::Text { charset, .. } => Some(*charset),
+        ColumnType::Compressed { charset, .. } => *charset,
+        _ => None,
+    }
+}
+
 fn key_parts(schema: &TableSchema, options: &EncodeOptions) -> Vec<Short> {
     let part = |(i, &col): (usize, &u16)| {
         let name = schema.columns.get(usize::from(col)).map_or("", |column| &column.name);
@@ -322,31 +341,37 @@ fn margin(cells: &[Cell]) -> usize {
 }
 
 fn compile_cell(column: &Column, options: &EncodeOptions, slot: u8) -> Cell {
-    let (digits, size, labels) = match &column.ty {
-        ColumnType::Time { digits }
-        | ColumnType::TimeTz { digits }
-        | ColumnType::DateTime { digits }
-        | ColumnType::Timestamp { digits } => (*digits, 0, None),
-        ColumnType::Bytes { fixed, .. } => (0, fixed.unwrap_or(0), None),
-        ColumnType::Bit { bits } => (0, u32::from(bits.div_ceil(8)), None),
+    let (size, labels) = match &column.ty {
+        ColumnType::Bytes { fixed, .. } => (fixed.unwrap_or(0), None),
+        ColumnType::Bit { bits } => (u32::from(bits.div_ceil(8)), None),
+        ColumnType::Inet { bytes } => (u32::from(*bytes), None),
         // The log of PostgreSQL holds the label itself.
-        ColumnType::Enum { bytes: 0, .. } => (0, 0, None),
-        ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } => (0, 0, Some(labels)),
-        _ => (0, 0, None),
+        ColumnType::Enum { bytes: 0, .. } => (0, None),
+        ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } => (0, Some(labels)),
+        _ => (0, None),
     };
     let labels = labels.into_iter().flat_map(|labels| labels.iter());
     let mut cell = Cell {
         before: Short::new(b""),
         format: format_of(&column.ty, options),
         slot,
-        digits,
+        digits: digits_of(&column.ty),
         adjusts_years: options.time_adjuster
             && options.connector != Connector::Postgres
-            && matches!(column.ty, ColumnType::Date | ColumnType::DateTime { .. }),
+            && matches!(
+                column.ty,
+                ColumnType::Date
+                    | ColumnType::DateTime { .. }
+                    | ColumnType::Old(OldTemporal::DateTime)
+            ),
         wanted: true,
         size,
         tolerant: column.nullable && options.converting_failure != ConvertingFailure::Fail,
         special: Special::of(&column.ty, options, |ty| element_cell(ty, options)).map(Box::new),
+        packed_max: match &column.ty {
+            ColumnType::Compressed { max, .. } => *max,
+            _ => 0,
+        },
         labels: labels.map(|label| escaped(label).into()).collect(),
         null: Short::new(b"null"),
         unchanged: None,
@@ -477,14 +502,12 @@ fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
             DecimalHandling::Double => Format::DecimalDouble,
             DecimalHandling::String => Format::DecimalString,
         },
-        ColumnType::Text { charset: Charset::Utf8, .. } => Format::Text(High::Utf8),
-        ColumnType::Text { charset: Charset::Latin1, .. } => Format::Text(High::Latin1),
+        ColumnType::Text { charset, .. }
+        | ColumnType::Compressed { charset: Some(charset), .. } => text_format(*charset),
         ColumnType::NamedText { .. } | ColumnType::Enum { bytes: 0, .. } => {
             Format::Text(High::Utf8)
         }
-        ColumnType::Text { charset: Charset::Other(_), .. } | ColumnType::Unsupported { .. } => {
-            Format::Unsupported
-        }
+        ColumnType::Unsupported { .. } => Format::Unsupported,
         ColumnType::Money { .. }
         | ColumnType::Interval
         | ColumnType::Hstore
@@ -494,20 +517,49 @@ fn format_of(ty: &ColumnType, options: &EncodeOptions) -> Format {
         | ColumnType::SparseVector
         | ColumnType::Array { .. }
         | ColumnType::Unknown { .. } => Format::Special,
-        ColumnType::Bytes { .. } => Format::Bytes(binary_form(options.binary)),
+        ColumnType::Bytes { .. } | ColumnType::Compressed { charset: None, .. } => {
+            Format::Bytes(binary_form(options.binary))
+        }
+        ColumnType::Geometry { point: false, .. } => Format::Geometry,
+        ColumnType::Geometry { point: true, .. } => Format::Point,
+        ColumnType::Vector { .. } => Format::Vector,
+        ColumnType::Inet { .. } => Format::Inet,
         ColumnType::Date if mode == TimePrecision::IsoString => Format::IsoDate,
         ColumnType::Date => Format::Days,
-        ColumnType::Time { digits } => fixed_mode(match mode {
+        ColumnType::Time { .. } | ColumnType::Old(OldTemporal::Time) => fixed_mode(match mode {
             TimePrecision::AdaptiveTimeMicroseconds => Format::Micros,
-            _ => by_digits(*digits),
+            _ => by_digits(digits_of(ty)),
         }),
-        ColumnType::DateTime { digits } => fixed_mode(by_digits(*digits)),
-        ColumnType::Timestamp { .. } => Format::Zoned,
+        ColumnType::DateTime { .. } | ColumnType::Old(OldTemporal::DateTime) => {
+            fixed_mode(by_digits(digits_of(ty)))
+        }
+        ColumnType::Timestamp { .. } | ColumnType::Old(OldTemporal::Timestamp) => Format::Zoned,
         ColumnType::TimeTz { .. } => Format::Iso,
         ColumnType::Json { .. } => Format::Json,
         ColumnType::Uuid => Format::Uuid,
         ColumnType::Enum { .. } => Format::Enum,
         ColumnType::Set { .. } => Format::Set,
+    }
+}
+
+/// Text as it stands in the log; a snapshot's is UTF-8 always.
+fn text_format(charset: Charset) -> Format {
+    match charset {
+        Charset::Utf8 => Format::Text(High::Utf8),
+        Charset::Other(_) => Format::Unsupported,
+        charset if charset.is_ascii_based() => Format::Text(High::Set(charset)),
+        charset => Format::Wide(charset),
+    }
+}
+
+/// Fractional digits of a temporal type.
+fn digits_of(ty: &ColumnType) -> u8 {
+    match ty {
+        ColumnType::Time { digits }
+        | ColumnType::TimeTz { digits }
+        | ColumnType::DateTime { digits }
+        | ColumnType::Timestamp { digits } => *digits,
+        _ => 0,
     }
 }
 
@@ -542,12 +594,21 @@ fn fallback_text(ty: &ColumnType, format: Format, options: &EncodeOptions) -> Ve
         }
         (_, Format::DecimalString) => "\"0\"".into(),
         (ColumnType::Json { .. }, _) if mysql => "\"{}\"".into(),
-        (ColumnType::TimeTz { .. } | ColumnType::Time { .. }, Format::Iso) => {
-            "\"00:00:00Z\"".into()
-        }
+        (
+            ColumnType::TimeTz { .. }
+            | ColumnType::Time { .. }
+            | ColumnType::Old(OldTemporal::Time),
+            Format::Iso,
+        ) => "\"00:00:00Z\"".into(),
         (_, Format::Iso | Format::Zoned) => "\"1970-01-01T00:00:00Z\"".into(),
         (_, Format::IsoDate) => "\"1970-01-01Z\"".into(),
         (_, Format::Bool) => "false".into(),
+        (_, Format::Vector) => "[]".into(),
+        // GEOMETRYCOLLECTION EMPTY, and POINT(0 0).
+        (_, Format::Geometry) => "{\"wkb\":\"AQcAAAAAAAAA\",\"srid\":null}".into(),
+        (_, Format::Point) => "{\"x\":0.0,\"y\":0.0,\"wkb\":\"AQEAAAAAAAAAAAAAAAAAAAAAAAAA\",\
+                               \"srid\":null}"
+            .into(),
         (_, Format::Float | Format::Double | Format::DecimalDouble) => "0.0".into(),
         (_, Format::DecimalBase64 | Format::UnsignedPrecise) => "\"AA==\"".into(),
         (_, Format::DecimalVariable) => "{\"scale\":0,\"value\":\"AA==\"}".into(),

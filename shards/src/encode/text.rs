@@ -7,6 +7,9 @@
 //! Debezium's converter (Jackson): `"` `\` `\b\t\n\f\r`, other bytes < 0x20 as `\u00XX`, characters
 //! beyond U+FFFF as the two escapes of their surrogates, all else raw UTF-8.
 
+use penstock_protocol::mysql::charset;
+use penstock_protocol::schema::Charset;
+
 /// Bytes that one `pad` may write past what it keeps.
 pub(crate) const OVERRUN: usize = 64;
 /// A text cell is escaped in steps of this many bytes, so that room for the worst case stays small.
@@ -161,8 +164,8 @@ const BEHIND: [u8; 32] = {
 pub(crate) enum High {
     /// UTF-8; what is not valid becomes U+FFFD.
     Utf8,
-    /// windows-1252 (MySQL's latin1).
-    Latin1,
+    /// A character set whose text is ASCII where all bytes are below 0x80.
+    Set(Charset),
 }
 
 /// Eight times the same byte.
@@ -281,14 +284,7 @@ fn transcode(out: &mut Out, start: usize, seg: &[u8], at: usize, len: usize, hig
     let cell = seg.get(at..at + len).unwrap_or_default();
     out.byte(b'"');
     match high {
-        High::Latin1 => {
-            for piece in cell.chunks(STEP) {
-                out.ensure(6 * piece.len());
-                for &byte in piece {
-                    put_latin1(out, byte);
-                }
-            }
-        }
+        High::Set(charset) => put_decoded(out, charset, cell),
         High::Utf8 => {
             for chunk in cell.utf8_chunks() {
                 for piece in chunk.valid().as_bytes().chunks(STEP) {
@@ -306,25 +302,25 @@ fn transcode(out: &mut Out, start: usize, seg: &[u8], at: usize, len: usize, hig
     out.byte(b'"');
 }
 
-fn put_latin1(out: &mut Out, byte: u8) {
-    if byte < 0x80 {
-        return put_escaped(out, byte);
-    }
-    let character = match WINDOWS_1252.get(usize::from(byte - 0x80)) {
-        Some(&character) => character,
-        None => char::from(byte),
-    };
-    out.exact(character.encode_utf8(&mut [0; 4]).as_bytes());
+fn put_decoded(out: &mut Out, charset: Charset, text: &[u8]) {
+    charset::decode(charset, text, |ch| {
+        out.ensure(6);
+        match u8::try_from(ch) {
+            Ok(byte @ ..0x80) => put_escaped(out, byte),
+            _ => out.exact(ch.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    });
 }
 
-/// Code points of 0x80 to 0x9F by WHATWG's windows-1252: the five holes are themselves, as the
-/// MySQL server itself converts latin1 to utf8mb4.
-const WINDOWS_1252: [char; 32] = [
-    '\u{20AC}', '\u{81}', '\u{201A}', '\u{192}', '\u{201E}', '\u{2026}', '\u{2020}', '\u{2021}',
-    '\u{2C6}', '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8D}', '\u{17D}', '\u{8F}',
-    '\u{90}', '\u{2018}', '\u{2019}', '\u{201C}', '\u{201D}', '\u{2022}', '\u{2013}', '\u{2014}',
-    '\u{2DC}', '\u{2122}', '\u{161}', '\u{203A}', '\u{153}', '\u{9D}', '\u{17E}', '\u{178}',
-];
+/// Text of a character set in which an ASCII byte need not be an ASCII character.
+#[cold]
+pub(crate) fn put_wide(out: &mut Out, charset: Charset, text: &[u8]) {
+    out.ensure(2);
+    out.byte(b'"');
+    put_decoded(out, charset, text);
+    out.ensure(1);
+    out.byte(b'"');
+}
 
 /// Escapes text that is already UTF-8 into a `Vec`, without quotes. For plans, not for rows.
 pub(crate) fn escaped(text: &str) -> Vec<u8> {
@@ -497,9 +493,9 @@ mod tests {
         // Goal: character sets are decoded, broken UTF-8 cannot break a consumer. Method: known pairs.
         assert_eq!(string("héllo €\n".as_bytes(), High::Utf8), "\"héllo €\\n\"");
         assert_eq!(string(b"a\xffb\"", High::Utf8), "\"a\u{FFFD}b\\\"\"");
-        assert_eq!(string(b"\xe4\x80\x9f\"", High::Latin1), "\"ä€Ÿ\\\"\"");
+        assert_eq!(string(b"\xe4\x80\x9f\"", High::Set(Charset::Latin1)), "\"ä€Ÿ\\\"\"");
         let long: Vec<u8> = b"\xe9".repeat(3000);
-        assert_eq!(string(&long, High::Latin1), format!("\"{}\"", "é".repeat(3000)));
+        assert_eq!(string(&long, High::Set(Charset::Latin1)), format!("\"{}\"", "é".repeat(3000)));
         assert_eq!(
             string("é".repeat(900).as_bytes(), High::Utf8),
             format!("\"{}\"", "é".repeat(900))

@@ -159,6 +159,7 @@ impl ColumnDefinition {
             T::Uuid => Some("uuid"),
             T::Inet4 => Some("INET4"),
             T::Inet6 => Some("INET6"),
+            T::Vector => Some("vector"),
             _ => None,
         };
         ColumnFacts {
@@ -168,6 +169,8 @@ impl ColumnDefinition {
             float_widened: self.ty.name == T::Float && self.ty.scale.is_some(),
             fixed: (self.ty.name == T::Binary).then(|| self.ty.length.unwrap_or(1)),
             extension: extension.map(Into::into),
+            point: Some(self.ty.name == T::Point),
+            ..ColumnFacts::default()
         }
     }
 

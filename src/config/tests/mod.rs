@@ -123,10 +123,10 @@ fn everything_that_can_be_said() {
         server_id = 6001
         on_table_error = "stop_table"
         time_precision_mode = "isostring"
-        enable_time_adjuster = false
         decimal_handling_mode = "string"
         binary_handling_mode = "base64-url-safe"
         bigint_unsigned_handling_mode = "precise"
+        enable_time_adjuster = false
         tombstones_on_delete = false
         skipped_operations = "u, c"
         topic_delimiter = "-"
@@ -186,10 +186,10 @@ fn everything_that_can_be_said() {
     let encode = EncodeOptions {
         topic_delimiter: "-".into(),
         time_precision: Some(TimePrecision::IsoString),
-        time_adjuster: false,
         decimal: DecimalHandling::String,
         binary: BinaryHandling::Base64UrlSafe,
         bigint_unsigned_precise: true,
+        time_adjuster: false,
         tombstones_on_delete: false,
         skipped_operations: b"cu".to_vec(),
         topic_heartbeat_prefix: "beat".into(),

@@ -7,8 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use penstock_protocol::mysql::charset;
 use penstock_protocol::mysql::handshake::version_numbers;
-use penstock_protocol::schema::{Charset, Column, ColumnType, DefaultValue, SourceKind, TableName};
+use penstock_protocol::mysql::table_map::blob_max;
+use penstock_protocol::schema::{
+    Charset, Column, ColumnType, DefaultValue, OldTemporal, SourceKind, TableName,
+};
 
 use penstock_shards::history::DatabaseDefinition;
 
@@ -249,6 +253,7 @@ async fn read_columns(
             precision: cell(row, 8).parse().unwrap_or_default(),
             scale: cell(row, 9).parse().unwrap_or_default(),
             digits: cell(row, 10).parse().unwrap_or_default(),
+            mariadb: server.is_mariadb(),
         };
         let nullable = cell(row, 3) == "YES";
         let ty = column_type(&described);
@@ -366,12 +371,49 @@ struct Described<'a> {
     precision: u16,
     scale: u16,
     digits: u8,
+    mariadb: bool,
 }
 
+/// MariaDB marks what is stored otherwise than its name says in a comment.
 fn column_type(d: &Described<'_>) -> ColumnType {
+    let plain = plain_type(d);
+    if d.column_type.contains(" COMPRESSED*/") {
+        let of = |length_bytes: u8, charset| {
+            // VARCHAR's longest value takes a byte more: the header of one stored as it is.
+            let max = match d.data_type {
+                "varchar" | "varbinary" => u32::try_from(d.octets + 1).unwrap_or(u32::MAX),
+                _ => blob_max(length_bytes),
+            };
+            let length_bytes = match d.data_type {
+                "varchar" | "varbinary" if max > 255 => 2,
+                _ => length_bytes,
+            };
+            ColumnType::Compressed { length_bytes, charset, max }
+        };
+        return match plain {
+            ColumnType::Text { length_bytes, charset } => of(length_bytes, Some(charset)),
+            ColumnType::Bytes { length_bytes, .. } => of(length_bytes, None),
+            other => other,
+        };
+    }
+    if d.column_type.contains("/* mariadb-5.3 */") {
+        return match plain {
+            ColumnType::Time { digits: 0 } => ColumnType::Old(OldTemporal::Time),
+            ColumnType::DateTime { digits: 0 } => ColumnType::Old(OldTemporal::DateTime),
+            ColumnType::Timestamp { digits: 0 } => ColumnType::Old(OldTemporal::Timestamp),
+            ColumnType::Date | ColumnType::Year => plain,
+            _ => ColumnType::Unsupported {
+                name: format!("{} in the format before 5.6", d.data_type.to_ascii_uppercase()),
+            },
+        };
+    }
+    plain
+}
+
+fn plain_type(d: &Described<'_>) -> ColumnType {
     let unsigned = d.column_type.contains("unsigned");
     let int = |bits| ColumnType::Int { bits, unsigned };
-    let text = |length_bytes| ColumnType::Text { length_bytes, charset: charset(d.charset) };
+    let text = |length_bytes| ColumnType::Text { length_bytes, charset: charset_named(d.charset) };
     let short = if d.octets > 255 { 2 } else { 1 };
     let blob = |length_bytes| ColumnType::Bytes { length_bytes, fixed: None };
     match d.data_type.to_ascii_lowercase().as_str() {
@@ -404,6 +446,16 @@ fn column_type(d: &Described<'_>) -> ColumnType {
         "year" => ColumnType::Year,
         "json" => ColumnType::Json { length_bytes: 4 },
         "uuid" => ColumnType::Uuid,
+        "inet4" => ColumnType::Inet { bytes: 4 },
+        "inet6" => ColumnType::Inet { bytes: 16 },
+        // MySQL: a type of its own; MariaDB: VARBINARY.
+        "vector" if !d.mariadb => ColumnType::Vector { length_bytes: 4 },
+        "vector" => ColumnType::Vector { length_bytes: short },
+        "geometry" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geomcollection" | "geometrycollection" => {
+            ColumnType::Geometry { length_bytes: 4, point: false }
+        }
+        "point" => ColumnType::Geometry { length_bytes: 4, point: true },
         "bit" => ColumnType::Bit { bits: d.precision },
         "enum" => {
             let labels = labels(d.column_type);
@@ -422,25 +474,8 @@ fn column_type(d: &Described<'_>) -> ColumnType {
 }
 
 /// A character set by its name.
-pub fn charset(name: &str) -> Charset {
-    match name.to_ascii_lowercase().as_str() {
-        "utf8mb4" | "utf8mb3" | "utf8" | "ascii" => Charset::Utf8,
-        "latin1" => Charset::Latin1,
-        // Default collations, for messages only: the row path decodes none of them yet.
-        "big5" => Charset::Other(1),
-        "gbk" => Charset::Other(28),
-        "gb2312" => Charset::Other(24),
-        "gb18030" => Charset::Other(248),
-        "sjis" => Charset::Other(13),
-        "ucs2" => Charset::Other(35),
-        "utf16" => Charset::Other(54),
-        "utf32" => Charset::Other(60),
-        "cp1251" => Charset::Other(51),
-        "cp850" => Charset::Other(4),
-        "latin2" => Charset::Other(9),
-        "koi8r" => Charset::Other(7),
-        _ => Charset::Other(0),
-    }
+fn charset_named(name: &str) -> Charset {
+    charset::by_name(name).flatten().unwrap_or(Charset::Other(0))
 }
 
 /// The labels in `enum('a','b''c')`.
@@ -561,8 +596,31 @@ mod tests {
         let set = column_type(&described("set", "set('a','b''c',',')"));
         let labels: Arc<[String]> = ["a", "b'c", ","].map(String::from).into();
         assert_eq!(set, ColumnType::Set { bytes: 1, labels });
-        let unsupported = ColumnType::Unsupported { name: "GEOMETRY".into() };
-        assert_eq!(column_type(&described("geometry", "geometry")), unsupported);
+        let geometry = |point| ColumnType::Geometry { length_bytes: 4, point };
+        assert_eq!(column_type(&described("geomcollection", "geomcollection")), geometry(false));
+        assert_eq!(column_type(&described("point", "point")), geometry(true));
+        let vector =
+            |mariadb| Described { octets: 12, mariadb, ..described("vector", "vector(3)") };
+        assert_eq!(column_type(&vector(false)), ColumnType::Vector { length_bytes: 4 });
+        assert_eq!(column_type(&vector(true)), ColumnType::Vector { length_bytes: 1 });
+        assert_eq!(column_type(&described("inet6", "inet6")), ColumnType::Inet { bytes: 16 });
+        let compressed = |data_type, octets| {
+            let column_type = match data_type {
+                "varchar" => "varchar(100) /*M!100301 COMPRESSED*/",
+                _ => "mediumblob /*M!100301 COMPRESSED*/",
+            };
+            let d = Described { octets, charset: "latin1", ..described(data_type, column_type) };
+            super::column_type(&d)
+        };
+        let packed =
+            |length_bytes, charset, max| ColumnType::Compressed { length_bytes, charset, max };
+        assert_eq!(compressed("varchar", 255), packed(2, Some(Charset::Latin1), 256));
+        assert_eq!(compressed("mediumblob", 16_777_215), packed(3, None, 16_777_215));
+        let old = described("time", "time /* mariadb-5.3 */");
+        assert_eq!(column_type(&old), ColumnType::Old(OldTemporal::Time));
+        let old = ColumnType::Unsupported { name: "TIME in the format before 5.6".into() };
+        let d = Described { digits: 3, ..described("time", "time(3) /* mariadb-5.3 */") };
+        assert_eq!(column_type(&d), old);
     }
 
     #[test]

@@ -254,7 +254,13 @@ fn named_column(logged: &MapColumn, name: &str, listed: Option<&Column>) -> Colu
     let facts = |extension: Option<&Column>| {
         let told = extension.map(|c| facts_of(&c.ty)).unwrap_or_default();
         let own = ColumnFacts::of(logged);
-        ColumnFacts { float_widened: told.float_widened, extension: told.extension, ..own }
+        ColumnFacts {
+            float_widened: told.float_widened,
+            extension: told.extension,
+            old_digits: told.old_digits,
+            point: own.point.or(told.point),
+            ..own
+        }
     };
     let with = column_type(logged, &facts(listed));
     // A column of that name and another type is another column: the catalogue is ahead.
@@ -293,9 +299,17 @@ fn facts_of(ty: &ColumnType) -> ColumnFacts {
         }
         // The log shows these as BINARY.
         ColumnType::Uuid => ColumnFacts { extension: Some("uuid".into()), ..none },
-        ColumnType::Unsupported { name } if matches!(name.as_str(), "INET4" | "INET6") => {
-            ColumnFacts { extension: Some(name.clone()), ..none }
+        ColumnType::Inet { bytes } => ColumnFacts {
+            extension: Some(if *bytes == 4 { "inet4".into() } else { "inet6".into() }),
+            ..none
+        },
+        // MySQL's has a type code of its own; MariaDB's shows as VARBINARY.
+        ColumnType::Vector { length_bytes } if *length_bytes < 4 => {
+            ColumnFacts { extension: Some("vector".into()), ..none }
         }
+        ColumnType::Geometry { point, .. } => ColumnFacts { point: Some(*point), ..none },
+        ColumnType::Compressed { charset, .. } => ColumnFacts { charset: Some(*charset), ..none },
+        ColumnType::Old(_) => ColumnFacts { old_digits: Some(0), ..none },
         _ => none,
     }
 }

@@ -10,7 +10,7 @@ use crate::encode::plan::element_cell;
 fn write(ty: &ColumnType, text: &str, options: &EncodeOptions) -> String {
     let special = Special::of(ty, options, |ty| element_cell(ty, options)).expect("special");
     let mut out = Out::new(Vec::new(), 0, 256);
-    let (mut spans, mut noted) = ([0; 128], None);
+    let (mut spans, mut noted) = (Spans::default(), None);
     let mut seg = b"..".to_vec();
     seg.extend(text.as_bytes());
     let place = Text { seg: &seg, at: 2, len: text.len() };
@@ -297,7 +297,7 @@ proptest! {
             let special = Special::of(&ty, &options, |ty| element_cell(ty, &options));
             let special = special.expect("special");
             let mut out = Out::new(Vec::new(), 0, 256);
-            let (mut spans, mut noted) = ([0; 128], None);
+            let (mut spans, mut noted) = (Spans::default(), None);
             let place = Text { seg: &text, at: 0, len: text.len() };
             if put(&mut out, &special, place, &mut spans, &mut noted).is_ok() {
                 let json = out.written(0, out.at());
