@@ -123,7 +123,7 @@ fn mysql_events(data: &[u8]) {
         mysql_control(&header, raw, body);
         match header.ty {
             ty::TABLE_MAP => {
-                if let Ok(map) = TableMap::parse(body) {
+                if let Ok(map) = TableMap::parse(SourceKind::MySql, body) {
                     let id = TableId(u32::try_from(tables.len()).expect("few"));
                     tables.insert(map.table_id, id);
                     encoder.handle_schema(Arc::new(mysql_schema(&map, id)));

@@ -92,7 +92,15 @@ fn rows_are_encoded_without_allocation() {
     // snapshot. Method: after one pass that grows the buffers, a second one counts zero.
     let catalogue = Catalogue {
         widened: &["fm"],
-        uuids: &["uu", "u2"],
+        extensions: &[
+            ("uu", "uuid"),
+            ("u2", "uuid"),
+            ("i6", "inet6"),
+            ("i7", "inet6"),
+            ("i4", "inet4"),
+            ("vm", "vector"),
+        ],
+        old: &["o_time", "o_dt", "o_ts"],
         defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv")],
         ..Catalogue::default()
     };
@@ -101,6 +109,9 @@ fn rows_are_encoded_without_allocation() {
         ("mariadb118", SourceKind::MariaDb, Connector::MariaDb),
         ("extra-mysql97", SourceKind::MySql, Connector::MySql),
         ("extra-mariadb118", SourceKind::MariaDb, Connector::MariaDb),
+        ("all-mysql97", SourceKind::MySql, Connector::MySql),
+        ("all-mariadb1011", SourceKind::MariaDb, Connector::MariaDb),
+        ("all-mariadb118", SourceKind::MariaDb, Connector::MariaDb),
     ] {
         let bytes = read(&format!("{name}.bin"));
         let inputs = frames(&bytes, "binlog.000001", &catalogue);

@@ -23,11 +23,13 @@ use penstock_shards::seq::Seq;
 /// Processing time of every record.
 pub const NOW_US: i64 = 1_795_555_555_123_456;
 
-/// What the catalogue knows and the log does not: columns declared FLOAT(m,d) or UUID, and defaults.
+/// What the catalogue knows and the log does not: columns declared FLOAT(m,d), those of MariaDB's own
+/// types, times in the format before 5.6, and defaults.
 #[derive(Default)]
 pub struct Catalogue {
     pub widened: &'static [&'static str],
-    pub uuids: &'static [&'static str],
+    pub extensions: &'static [(&'static str, &'static str)],
+    pub old: &'static [&'static str],
     pub defaults: &'static [(&'static str, &'static str)],
     /// Generated columns.
     pub generated: &'static [&'static str],
@@ -42,8 +44,16 @@ pub struct Input {
     pub txn: Arc<TxnHead>,
 }
 
+/// Whose file it is, by the version in its format description.
+pub fn family(bytes: &[u8]) -> SourceKind {
+    let maria =
+        bytes.get(25..75).is_some_and(|version| version.windows(7).any(|w| w == b"MariaDB"));
+    if maria { SourceKind::MariaDb } else { SourceKind::MySql }
+}
+
 /// Frames of a binlog file. `file` is its name in `source.file`.
 pub fn frames(bytes: &[u8], file: &str, catalogue: &Catalogue) -> Vec<Input> {
+    let family = family(bytes);
     let mut inputs = Vec::new();
     let mut tables: HashMap<u64, (TableId, Option<Arc<TableSchema>>)> = HashMap::new();
     let mut names: HashMap<String, (TableId, u32)> = HashMap::new();
@@ -68,7 +78,7 @@ pub fn frames(bytes: &[u8], file: &str, catalogue: &Catalogue) -> Vec<Input> {
                 thread = (!maria).then_some(query.thread_id);
             }
             ty::TABLE_MAP => {
-                let map = TableMap::parse(body).expect("a table map");
+                let map = TableMap::parse(family, body).expect("a table map");
                 let name = format!("{}.{}", map.database, map.table);
                 let next = TableId(names.len() as u32);
                 let (table, version) = *names.entry(name).or_insert((next, 1));
@@ -156,7 +166,9 @@ fn schema_of(map: &TableMap, table: TableId, version: u32, catalogue: &Catalogue
         let name = column.name.clone().expect("FULL metadata");
         let mut facts = ColumnFacts::of(column);
         facts.float_widened = catalogue.widened.contains(&name.as_str());
-        facts.extension = catalogue.uuids.contains(&name.as_str()).then(|| "uuid".into());
+        let extension = catalogue.extensions.iter().find(|(of, _)| *of == name);
+        facts.extension = extension.map(|(_, ty)| (*ty).into());
+        facts.old_digits = catalogue.old.contains(&name.as_str()).then_some(0);
         let default = catalogue.defaults.iter().find(|(of, _)| *of == name);
         Column {
             ty: column_type(column, &facts),
@@ -198,7 +210,24 @@ pub fn encode(
 ) -> Result<Vec<String>, EncodeError> {
     let segment = Segment::freeze(bytes.to_vec(), bytes.len(), None);
     let mut encoder = JsonEncoder::new(options, kind);
-    let (mut batch, mut lines) = (Batch::default(), Vec::new());
+    // A batch's arena is a megabyte: one for all calls, of which there are tens of thousands.
+    thread_local! {
+        static BATCH: std::cell::RefCell<Batch> = std::cell::RefCell::default();
+    }
+    let mut batch = BATCH.take();
+    batch.clear();
+    let outcome = encode_into(&mut encoder, &segment, inputs, &mut batch);
+    BATCH.set(batch);
+    outcome
+}
+
+fn encode_into(
+    encoder: &mut JsonEncoder,
+    segment: &Arc<Segment>,
+    inputs: &[Input],
+    batch: &mut Batch,
+) -> Result<Vec<String>, EncodeError> {
+    let mut lines = Vec::new();
     for input in inputs {
         if let Some(schema) = &input.schema {
             encoder.handle_schema(Arc::clone(schema));
@@ -206,9 +235,9 @@ pub fn encode(
         let mut resume = Resume::default();
         loop {
             let (frame, txn) = (&input.frame, &input.txn);
-            let done = encoder.encode(&segment, frame, txn, NOW_US, &mut resume, &mut batch)?;
+            let done = encoder.encode(segment, frame, txn, NOW_US, &mut resume, batch)?;
             let topics = encoder.topics();
-            lines.extend(batch.events.iter().map(|e| line(&batch, e, &topics[e.topic as usize])));
+            lines.extend(batch.events.iter().map(|e| line(batch, e, &topics[e.topic as usize])));
             batch.clear();
             if done == Encoded::Done {
                 break;

@@ -13,8 +13,16 @@ use crate::binlog::{Catalogue, Input, encode, frames, snapshot};
 
 pub const CATALOGUE: Catalogue = Catalogue {
     widened: &["fm"],
-    uuids: &["uu", "u2"],
-    defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv")],
+    extensions: &[
+        ("uu", "uuid"),
+        ("u2", "uuid"),
+        ("i6", "inet6"),
+        ("i7", "inet6"),
+        ("i4", "inet4"),
+        ("vm", "vector"),
+    ],
+    old: &["o_time", "o_dt", "o_ts"],
+    defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv"), ("iv", "7")],
     generated: &[],
     period: &[],
 };
@@ -22,7 +30,8 @@ pub const CATALOGUE: Catalogue = Catalogue {
 /// Of the tables in `images.sql`, `documents.sql` and `versioned.sql`.
 const IMAGES: Catalogue = Catalogue {
     widened: &[],
-    uuids: &[],
+    extensions: &[],
+    old: &[],
     defaults: &[("a", "7"), ("b", "d\"d"), ("en", "q"), ("de", "1.50")],
     generated: &["j"],
     period: &[["row_start", "row_end"], ["s", "e"]],
@@ -108,6 +117,15 @@ fn l24_history_rows_of_versioned_tables_are_no_events() {
     check_with("versioned-mariadb118", SourceKind::MariaDb, Connector::MariaDb, &IMAGES);
 }
 
+#[test]
+fn every_other_type_and_character_set() {
+    // Goal: spatial types, vectors, addresses, COMPRESSED, character sets, times before 5.6, the
+    // ends of every range, keys of many types. Method: captured files of all servers.
+    check("all-mysql97", SourceKind::MySql, Connector::MySql);
+    check("all-mariadb1011", SourceKind::MariaDb, Connector::MariaDb);
+    check("all-mariadb118", SourceKind::MariaDb, Connector::MariaDb);
+}
+
 /// The value of a record's line as JSON text: `after` of the first image, key.
 fn after_and_key(line: &str) -> (&str, &str) {
     let (_, rest) = line.split_once("\"key\":").expect("a key");
@@ -126,6 +144,9 @@ fn snapshot_rows_encode_to_the_bytes_of_the_log() {
         ("extra-mysql97", SourceKind::MySql, Connector::MySql, 1),
         ("extra-mariadb1011", SourceKind::MariaDb, Connector::MariaDb, 1),
         ("extra-mariadb118", SourceKind::MariaDb, Connector::MariaDb, 1),
+        ("all-mysql97", SourceKind::MySql, Connector::MySql, 3),
+        ("all-mariadb1011", SourceKind::MariaDb, Connector::MariaDb, 3),
+        ("all-mariadb118", SourceKind::MariaDb, Connector::MariaDb, 3),
     ] {
         let log = read(&format!("{name}.bin"));
         let inputs = frames(&log, "binlog.000001", &CATALOGUE);
@@ -149,7 +170,7 @@ fn snapshot_rows_encode_to_the_bytes_of_the_log() {
                  \"ts_ms\":1795555555123,\"ts_us\":1795555555123456,\"ts_ns\":1795555555123456000}},\
                  \"at\":\"1.0\"}}",
                 if kind == SourceKind::MySql { "mysql" } else { "mariadb" },
-                if rows == 4 { "types" } else { "extra" },
+                ["", "extra", "", "every_type", "types"][rows],
             )
         );
     }
@@ -174,6 +195,8 @@ fn captures() -> Vec<(Vec<u8>, Vec<Input>, SourceKind, Connector)> {
         of("images-mariadb118", &IMAGES),
         of("documents-mysql97", &IMAGES),
         of("versioned-mariadb118", &IMAGES),
+        of("all-mysql97", &CATALOGUE),
+        of("all-mariadb118", &CATALOGUE),
     ]
 }
 
@@ -255,21 +278,22 @@ fn table_maps_cut_at_every_byte_never_panic() {
     // Goal: hostile TABLE_MAP events. Method: each captured one at every length; cut inside its
     // mandatory part it is an error.
     use penstock_protocol::mysql::table_map::TableMap;
-    for name in ["mysql97", "mariadb118"] {
+    for name in ["mysql97", "mariadb118", "all-mysql97", "all-mariadb118"] {
         let bytes = read(&format!("{name}.bin"));
+        let family = crate::binlog::family(&bytes);
         let mut at = 4;
         while at < bytes.len() {
             let len = u32::from_le_bytes(bytes[at + 9..at + 13].try_into().expect("four")) as usize;
             if bytes[at + 4] == 19 {
                 let body = &bytes[at + 19..at + len - 4];
-                let whole = TableMap::parse(body).expect("the whole event");
+                let whole = TableMap::parse(family, body).expect("the whole event");
                 for cut in 0..body.len() {
-                    if let Ok(map) = TableMap::parse(&body[..cut]) {
+                    if let Ok(map) = TableMap::parse(family, &body[..cut]) {
                         assert_eq!(map.table, whole.table);
                         assert_eq!(map.columns.len(), whole.columns.len());
                     }
                 }
-                assert!(TableMap::parse(&body[..20]).is_err());
+                assert!(TableMap::parse(family, &body[..20]).is_err());
             }
             at += len;
         }
@@ -284,6 +308,8 @@ fn snapshot_rows_cut_at_every_byte_are_errors() {
         ("mysql97", SourceKind::MySql, Connector::MySql),
         ("mariadb118", SourceKind::MariaDb, Connector::MariaDb),
         ("extra-mariadb118", SourceKind::MariaDb, Connector::MariaDb),
+        ("all-mysql97", SourceKind::MySql, Connector::MySql),
+        ("all-mariadb118", SourceKind::MariaDb, Connector::MariaDb),
     ] {
         let log = read(&format!("{name}.bin"));
         let inputs = frames(&log, "binlog.000001", &CATALOGUE);

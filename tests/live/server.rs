@@ -26,7 +26,11 @@ pub enum Family {
 impl Family {
     fn script(self) -> PathBuf {
         let name = format!("{self:?}").to_lowercase();
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name)
+        // From the package of the pure rooms, or from the root.
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let inside = package.join("tests/servers");
+        let folder = if inside.exists() { inside } else { package.join("../tests/servers") };
+        folder.join(name)
     }
 
     pub fn is_postgres(self) -> bool {

@@ -9,13 +9,22 @@
 
 /// Bytes that `digits` digits of an incomplete group take.
 pub const GROUP_BYTES: [u8; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
-/// Longest text: sign, 65 digits, dot, and a leading zero.
-pub const TEXT_BYTES_MAX: usize = 72;
+/// Longest text: sign, digits, dot, and a leading zero.
+pub const TEXT_BYTES_MAX: usize = DIGITS_MAX as usize + 3;
+/// Digits of a column.
+const PRECISION_MAX: u16 = 65;
+/// Digits of a decimal inside JSON: the server counts its whole part in groups of nine there, so
+/// that 65 digits may say 72 (`Json_decimal::get_binary`).
+const DIGITS_MAX: u16 = 72;
 
 /// The groups of DECIMAL(precision, scale) as (bytes, digits), in order; `None` if there is no such
 /// type.
 pub fn groups(precision: u16, scale: u16) -> Option<impl Iterator<Item = (u8, u8)>> {
-    if precision == 0 || precision > 65 || scale > 38.min(precision) {
+    if precision > PRECISION_MAX { None } else { all_groups(precision, scale) }
+}
+
+fn all_groups(precision: u16, scale: u16) -> Option<impl Iterator<Item = (u8, u8)>> {
+    if precision == 0 || precision > DIGITS_MAX || scale > 38.min(precision) {
         return None;
     }
     let whole = precision - scale;
@@ -43,8 +52,8 @@ pub fn to_text(
     text: &mut [u8; TEXT_BYTES_MAX],
 ) -> Option<usize> {
     let negative = bytes.first()? & 0x80 == 0;
-    let (mut digits, mut count, mut at) = ([0u8; 66], 0, 0);
-    for (size, width) in groups(precision, scale)? {
+    let (mut digits, mut count, mut at) = ([0u8; DIGITS_MAX as usize], 0, 0);
+    for (size, width) in all_groups(precision, scale)? {
         let group = bytes.get(at..at + usize::from(size))?;
         let mut value = 0u32;
         for (i, &byte) in group.iter().enumerate() {

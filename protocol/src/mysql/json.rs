@@ -576,6 +576,18 @@ mod tests {
     }
 
     #[test]
+    fn decimals_whose_whole_part_is_counted_in_groups() {
+        // Goal: 65 digits with the precision 66 that the server writes. Method: as captured from
+        // MySQL 9.7, CAST('999….1234…' AS DECIMAL(65,30)) in an array.
+        let document = b"\x02\x01\x00\x29\x00\x0f\x07\x00\xf6\x20\x42\x1e\x85\xf5\xe0\xff\x3b\x9a\xc9\xff\
+            \x3b\x9a\xc9\xff\x3b\x9a\xc9\xff\x07\x5b\xcd\x15\x00\xbc\x61\x4e\x35\xb7\xbf\x87\x03\x7a";
+        assert_eq!(
+            printed(document).unwrap(),
+            "[99999999999999999999999999999999999.123456789012345678901234567890]"
+        );
+    }
+
+    #[test]
     fn containers_are_checked_against_their_size() {
         // Goal: named malformed documents are errors. Method: break one field of [1,{"a":null}].
         let good = [

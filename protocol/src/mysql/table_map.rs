@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 pub use super::charset::of_collation as charset_of_collation;
 use super::{charset, decimal};
 use crate::cursor::{Cursor, WireError};
-use crate::schema::{Charset, ColumnType, OldTemporal};
+use crate::schema::{Charset, ColumnType, OldTemporal, SourceKind};
 
 /// Type codes (`field_types.h`).
 pub mod code {
@@ -98,8 +98,9 @@ pub struct MapColumn {
 }
 
 impl TableMap {
-    /// Reads the body of a TABLE_MAP event (after its 19-byte header, without checksum).
-    pub fn parse(body: &[u8]) -> Result<Self, WireError> {
+    /// Reads the body of a TABLE_MAP event (after its 19-byte header, without checksum). `kind`: of
+    /// the server that wrote it, as the two families count character columns differently.
+    pub fn parse(kind: SourceKind, body: &[u8]) -> Result<Self, WireError> {
         let mut c = Cursor::new(body);
         let table_id = c.uint_le(6)?;
         let flags = c.u16_le()?;
@@ -119,15 +120,17 @@ impl TableMap {
         }
         let mut map = Self { table_id, flags, database, table, columns, ..Self::default() };
         while !c.is_empty() {
-            let kind = c.u8()?;
+            let field = c.u8()?;
             let len = lenenc(&mut c)?;
-            map.optional(kind, c.bytes(len)?)?;
+            map.optional(field, c.bytes(len)?, kind == SourceKind::MariaDb)?;
         }
         Ok(map)
     }
 
     /// One field of the optional metadata.
-    fn optional(&mut self, kind: u8, value: &[u8]) -> Result<(), WireError> {
+    fn optional(&mut self, kind: u8, value: &[u8], mariadb: bool) -> Result<(), WireError> {
+        let is_character: fn(&MapColumn) -> bool =
+            if mariadb { is_character_of_mariadb } else { is_character };
         let mut c = Cursor::new(value);
         match kind {
             1 => self.signedness(value),
@@ -271,17 +274,16 @@ fn is_numeric(code: u8) -> bool {
     matches!(code, 0..=5 | code::LONGLONG | code::INT24 | code::YEAR | code::NEWDECIMAL)
 }
 
-/// Types that have an entry in the character-set fields.
+/// Types that have an entry in the character-set fields of MySQL (`is_character_type`).
 fn is_character(column: &MapColumn) -> bool {
-    matches!(
-        column.code,
-        code::STRING
-            | code::VAR_STRING
-            | code::VARCHAR
-            | code::BLOB
-            | code::BLOB_COMPRESSED
-            | code::VARCHAR_COMPRESSED
-    )
+    let code = column.code;
+    matches!(code, code::STRING | code::VAR_STRING | code::VARCHAR | code::BLOB | code::VECTOR)
+}
+
+/// The same of MariaDB: whatever has a character set, spatial data's too (`Binlog_type_info::m_cs`).
+fn is_character_of_mariadb(column: &MapColumn) -> bool {
+    is_character(column)
+        || matches!(column.code, code::BLOB_COMPRESSED | code::VARCHAR_COMPRESSED | code::GEOMETRY)
 }
 
 /// Types that have an entry in the ENUM and SET character-set fields.

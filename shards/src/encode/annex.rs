@@ -365,7 +365,7 @@ fn binary(options: &EncodeOptions, bytes: &[u8]) -> Vec<u8> {
         BinaryHandling::Base64UrlSafe => Binary::Base64Url,
         BinaryHandling::Hex => Binary::Hex,
     };
-    let mut out = Out::new(Vec::new(), 0, 64);
+    let mut out = Out::small(2 * bytes.len() + 64);
     put_binary(&mut out, bytes, 0, form);
     let (mut text, end) = out.finish();
     text.truncate(end);

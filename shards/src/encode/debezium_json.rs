@@ -18,7 +18,7 @@ use super::cells::{CellWriter, Fault, Spans};
 use super::number::{put_i64, put_u64};
 use super::options::{ConvertingFailure, EncodeOptions};
 use super::plan::{Plan, connector_name};
-use super::text::{Out, escaped};
+use super::text::{OVERRUN, Out, escaped};
 use super::{EncodeError, Encoded, Resume, RowEncoder, annex, mysql, postgres};
 use crate::annex::{ANNEX_KINDS, Annex, Order};
 use crate::batch::{Batch, EventRef, KeyChange, Op, Span};
@@ -349,7 +349,10 @@ pub(crate) struct Block {
 impl Block {
     /// Draws it anew from `from` on; `room` bounds what `draw` writes.
     pub fn draw(&mut self, from: usize, room: usize, draw: impl FnOnce(&mut Out)) {
-        let mut out = Out::new(std::mem::take(&mut self.buf), from, room);
+        // Room that `Out` makes is that of an arena: much for a few hundred bytes of every table.
+        let mut buf = std::mem::take(&mut self.buf);
+        buf.resize(buf.len().max(from + room + OVERRUN), 0);
+        let mut out = Out::new(buf, from, room);
         draw(&mut out);
         (self.buf, self.len) = out.finish();
     }

@@ -30,7 +30,7 @@ pub(crate) fn render(
     cell.slot = NO_SLOT;
     let mut spans = Spans::default();
     let mut w: CellWriter<'_, true> = CellWriter {
-        out: Out::new(Vec::new(), 0, 4096),
+        out: Out::small(6 * text.len() + 256),
         cells: std::slice::from_ref(&cell),
         spans: &mut spans,
         base: 0,

@@ -55,7 +55,7 @@ impl Placeholder {
 }
 
 fn written(put: impl FnOnce(&mut Out)) -> String {
-    let mut out = Out::new(Vec::new(), 0, 64);
+    let mut out = Out::small(256);
     put(&mut out);
     let (buf, end) = out.finish();
     String::from_utf8_lossy(buf.get(..end).unwrap_or_default()).into_owned()

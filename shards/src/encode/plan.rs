@@ -422,7 +422,7 @@ fn unavailable_text(format: Format, options: &EncodeOptions) -> Vec<u8> {
     let placeholder = options.unavailable_value_placeholder.as_bytes();
     let mut padded = placeholder.to_vec();
     padded.resize(placeholder.len() + 64, 0);
-    let mut out = Out::new(Vec::new(), 0, 64);
+    let mut out = Out::small(6 * placeholder.len() + 64);
     match format {
         Format::Text(_)
         | Format::Json

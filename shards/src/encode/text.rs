@@ -36,6 +36,12 @@ impl Out {
         out
     }
 
+    /// Writes into a buffer of its own, for plans: one that must grow grows to a whole arena, which
+    /// costs more than everything else that a plan does.
+    pub fn small(room: usize) -> Self {
+        Self::new(vec![0; room + 2 * OVERRUN], 0, OVERRUN)
+    }
+
     /// The buffer and where its text ends.
     pub fn finish(self) -> (Vec<u8>, usize) {
         (self.buf, self.at)
@@ -324,8 +330,7 @@ pub(crate) fn put_wide(out: &mut Out, charset: Charset, text: &[u8]) {
 
 /// Escapes text that is already UTF-8 into a `Vec`, without quotes. For plans, not for rows.
 pub(crate) fn escaped(text: &str) -> Vec<u8> {
-    let mut out = Out::new(Vec::new(), 0, 0);
-    out.ensure(6 * text.len());
+    let mut out = Out::small(6 * text.len());
     text.bytes().for_each(|byte| put_escaped(&mut out, byte));
     let (mut buf, end) = out.finish();
     buf.truncate(end);

@@ -297,8 +297,9 @@ impl Decoder {
     }
 
     fn table_map(&mut self, body: &[u8]) -> Result<()> {
-        let map = TableMap::parse(body).map_err(broken)?;
         let known = self.known()?;
+        let kind = if known.mariadb { SourceKind::MariaDb } else { SourceKind::MySql };
+        let map = TableMap::parse(kind, body).map_err(broken)?;
         let name = TableName {
             database: map.database.clone(),
             schema: String::new(),

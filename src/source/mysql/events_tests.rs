@@ -87,7 +87,7 @@ fn reader() -> (Reader, Ends) {
         server_id: 1,
         place: Some(place()),
         goal: None,
-        schemas: Schemas::default(),
+        schemas: Schemas::new(SourceKind::MySql),
         history: None,
         alive: false,
         streamed: false,

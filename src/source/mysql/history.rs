@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use penstock_protocol::mysql::charset;
 use penstock_protocol::mysql::ddl::change::{Change, Clause};
 use penstock_protocol::mysql::ddl::{Named, parse};
 use penstock_protocol::mysql::event::StatusVars;
-use penstock_protocol::mysql::table_map::{charset_of_collation, latin1};
 use penstock_protocol::schema::{Charset, TableName};
 use penstock_shards::history::{
     Applied, Catalogue, DatabaseDefinition, Effect, Reason, Server as Dialect, Statement,
@@ -480,10 +480,14 @@ impl Touched {
 
 /// A statement's text as UTF-8: the log has it in the client's character set.
 pub fn statement_text<'a>(sql: &'a [u8], vars: &StatusVars<'_>) -> Cow<'a, str> {
-    let client = vars.charset.and_then(|(client, ..)| charset_of_collation(client));
+    let client = vars.charset.and_then(|(client, ..)| charset::of_collation(client));
     match client {
-        Some(Charset::Latin1) => Cow::Owned(latin1(sql)),
-        _ => String::from_utf8_lossy(sql),
+        None | Some(Charset::Utf8 | Charset::Other(_)) => String::from_utf8_lossy(sql),
+        Some(client) => {
+            let mut text = String::with_capacity(sql.len());
+            charset::decode(client, sql, |ch| text.push(ch));
+            Cow::Owned(text)
+        }
     }
 }
 

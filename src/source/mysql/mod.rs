@@ -68,11 +68,11 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// was cut, which only a new start of the pipeline mends.
 pub async fn run(context: ReaderContext) -> Result<SourceEnd> {
     let mut reader = Reader {
+        schemas: Schemas::new(context.source.kind),
         server_id: context.source.server_id.unwrap_or_else(|| default_server_id(&context.name)),
         ctx: context,
         place: None,
         goal: None,
-        schemas: Schemas::default(),
         history: None,
         alive: false,
         streamed: false,

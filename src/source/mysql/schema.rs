@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use penstock_protocol::mysql::ddl::change::RowBound;
 use penstock_protocol::mysql::table_map::{ColumnFacts, MapColumn, TableMap, column_type};
-use penstock_protocol::schema::{Column, ColumnType, DefaultValue, TableName, TableSchema};
+use penstock_protocol::schema::{
+    Column, ColumnType, DefaultValue, SourceKind, TableName, TableSchema,
+};
 use penstock_shards::history::TableDefinition;
 
 use super::catalogue::CatalogueTable;
@@ -46,12 +48,18 @@ pub enum Resolved {
 }
 
 /// All tables that were met.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Schemas {
+    kind: SourceKind,
     known: BTreeMap<TableName, Known>,
 }
 
 impl Schemas {
+    /// None yet, of a server of this kind.
+    pub fn new(kind: SourceKind) -> Self {
+        Self { kind, known: BTreeMap::new() }
+    }
+
     /// A table without a row of the log: as the snapshot's view shows it, or for TRUNCATE.
     pub fn of_catalogue(
         &mut self,
@@ -119,7 +127,7 @@ impl Schemas {
         {
             return Ok(Resolved::Same(current.clone()));
         }
-        let map = TableMap::parse(body).map_err(errors::broken)?;
+        let map = TableMap::parse(self.kind, body).map_err(errors::broken)?;
         let mut schema = match (map.has_names, told, &known.hint) {
             (true, Some(told), _) => named(&map, &told.table(name, filter), true, filter),
             (true, None, Some(hint)) => named(&map, hint, false, filter),
@@ -459,7 +467,7 @@ mod tests {
     fn the_log_wins_over_the_history_and_the_catalogue() {
         // Goal: names, types from the log; defaults from a definition or catalogue that agrees by
         // name and type. Method: FULL metadata; a definition, none, another one.
-        let mut schemas = Schemas::default();
+        let mut schemas = Schemas::new(SourceKind::MySql);
         let full = body(Some(["a", "b"]));
         let text = Some(DefaultValue::Text("5".into()));
         let told = definition(["a", "b"], 10);
@@ -483,7 +491,7 @@ mod tests {
     fn l22_without_names_the_definition_of_that_place_decides() {
         // Goal: swapped names, same types: each row by the definition of its place; without one
         // a proof is asked for, once. Method: MINIMAL metadata, a DDL between.
-        let mut schemas = Schemas::default();
+        let mut schemas = Schemas::new(SourceKind::MySql);
         let minimal = body(None);
         assert_eq!(resolve(&mut schemas, &minimal, None, false).unwrap(), Resolved::WantsProof);
         let e = resolve(&mut schemas, &minimal, None, true).unwrap_err();
@@ -500,7 +508,7 @@ mod tests {
     fn the_period_of_a_versioned_table_is_no_part_of_its_key() {
         // Goal: the key is the user's, in the log as in the catalogue. Method: MariaDB's primary
         // key in the log, with a second column that the catalogue does not list.
-        let mut map = TableMap::parse(&body(Some(["a", "b"]))).unwrap();
+        let mut map = TableMap::parse(SourceKind::MySql, &body(Some(["a", "b"]))).unwrap();
         map.primary_key = Some(vec![(0, 0), (1, 0)]);
         let plain = listed("a");
         let versioned = CatalogueTable { period: Some([0, 1]), ..plain.clone() };
@@ -512,7 +520,7 @@ mod tests {
     #[test]
     fn l21_types_that_disagree_are_definite() {
         // Goal: never a guess. Method: a definition with another width, and one column fewer.
-        let mut schemas = Schemas::default();
+        let mut schemas = Schemas::new(SourceKind::MySql);
         let other = definition(["a", "b"], 11);
         let e = resolve(&mut schemas, &body(None), Some(&other), false).unwrap_err();
         assert_eq!((e.code, e.class), ("my-schema-disagrees", crate::error::Class::Definite));
