@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::jobs::rolled_back;
 use crate::pipe::{Config, Pipe, until};
 use crate::records::{Record, read, replay};
 use crate::server::{Family, Server};
@@ -389,4 +390,14 @@ fn l10_l13_failover_mysql97() {
 #[test]
 fn l10_l13_failover_mariadb118() {
     failover(Family::MariaDb118);
+}
+
+#[test]
+fn l05_rolled_back_groups_mysql97() {
+    rolled_back(Family::MySql97);
+}
+
+#[test]
+fn l05_rolled_back_groups_mariadb118() {
+    rolled_back(Family::MariaDb118);
 }

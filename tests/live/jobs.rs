@@ -99,3 +99,47 @@ pub fn snapshot_then_stream(family: Family) {
     pipe.catch_up();
     load.verify(&read(&pipe.out(), &topic), true);
 }
+
+/// Goal: what was rolled back leaves nothing, whatever the log holds of it; of MySQL, which versions
+/// log it at all (HAZARDS L5: those that do not may stream before a group's end). Method: groups with
+/// savepoints, temporary tables and a table without transactions, rolled back whole or in part.
+pub fn rolled_back(family: Family) {
+    let mysql = family.kind() == "mysql";
+    let options: &[&str] = match mysql {
+        true => &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"],
+        false => &[],
+    };
+    let server = Server::start_with(family, options, &[]);
+    server.sql(
+        "create table a (id int primary key) engine = innodb; \
+         create table m (id int primary key) engine = myisam;",
+    );
+    let pipe = Pipe::new(&Config::new("undone", &server, &["test.a"]));
+    pipe.catch_up();
+    server.sql(
+        "begin; insert into a values (1); insert into m values (1); insert into a values (2); \
+         rollback; \
+         begin; insert into a values (3); savepoint s; insert into a values (4); \
+         insert into m values (2); rollback to s; insert into a values (5); commit; \
+         begin; insert into a values (6); savepoint s; insert into a values (7); rollback to s; \
+         insert into a values (8); commit; \
+         begin; insert into m values (3); insert into a values (9); rollback; \
+         begin; insert into a values (20); create temporary table x (n int); \
+         insert into x values (1); insert into a values (21); drop temporary table x; rollback; \
+         begin; insert into a values (30); create temporary table y (n int); savepoint z; \
+         insert into a values (31); rollback to z; commit;",
+    );
+    pipe.catch_up();
+    let rows = replay(&read(&pipe.out(), &topic("undone", family, "a")));
+    let mut ids: Vec<_> = rows.values().filter_map(|row| row["id"].as_u64()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [3, 5, 6, 8, 30]);
+    if mysql {
+        let logs = server.sql("show binary logs;");
+        let files = logs.lines().filter_map(|line| line.split('\t').next());
+        let events: String =
+            files.map(|file| server.sql(&format!("show binlog events in '{file}';"))).collect();
+        let undone = |line: &str| line.rsplit('\t').next().is_some_and(|i| i.contains("ROLLBACK"));
+        assert_eq!(events.lines().any(undone), family == Family::MySql57, "{events}");
+    }
+}

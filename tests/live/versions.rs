@@ -12,7 +12,7 @@ mod server;
 #[allow(dead_code)]
 mod workload;
 
-use jobs::{kill9, snapshot_then_stream};
+use jobs::{kill9, rolled_back, snapshot_then_stream};
 use server::Family;
 
 /// Goal: a version does what the versions in CI do. Method: the jobs of `jobs.rs`, in turn.
@@ -22,6 +22,9 @@ macro_rules! version {
         fn $test() {
             snapshot_then_stream(Family::$family);
             kill9(Family::$family);
+            if Family::$family.kind() != "postgres" {
+                rolled_back(Family::$family);
+            }
         }
     )*};
 }

@@ -14,7 +14,7 @@ use penstock_protocol::schema::TableName;
 use penstock_shards::history::TableDefinition;
 
 use super::catalogue::Server;
-use super::chunks::Chunks;
+use super::chunks::{Chunk, Chunks};
 use super::connection::Connection;
 use super::events::{named, payload_event};
 use super::history::{TableHistory, Touched, statement_text};
@@ -70,9 +70,12 @@ async fn touched_behind(
     let mut scan = Scan { server, checksum: None, touched: Touched::default() };
     let mut spans = Vec::new();
     loop {
-        let segment = chunks.next(&mut spans).await?;
-        if scan.chunk(segment.data(), &spans)? {
-            return Ok(scan.touched);
+        match chunks.next_chunk(&mut spans).await? {
+            Chunk::Packets(segment) if scan.chunk(segment.data(), &spans)? => {
+                return Ok(scan.touched);
+            }
+            // A compressed transaction holds rows alone: the server compresses no DDL.
+            Chunk::Packets(_) | Chunk::Piece(_) => {}
         }
     }
 }
