@@ -283,7 +283,8 @@ impl Decoder {
             sql => {
                 let sql = String::from_utf8_lossy(sql);
                 let database = String::from_utf8_lossy(query.database);
-                let statement = Statement::of(&sql, &database, &query.vars);
+                let of = Statement::of(&sql, &database, &query.vars);
+                let statement = Statement { error: query.error, ..of };
                 known.suppose_database(&database, statement.collation_server);
                 if !known.catalogue.apply(&statement).is_empty() {
                     known.generation += 1;

@@ -3,6 +3,7 @@
 use penstock_protocol::cursor::WireError;
 use penstock_protocol::mysql::event::{Checksum, EventHeader, FormatDescription, Query, body, ty};
 use penstock_protocol::mysql::table_map::{ColumnFacts, MapColumn, TableMap, code, column_type};
+use penstock_protocol::schema::SourceKind;
 use penstock_protocol::schema::{ColumnType, TableName};
 use penstock_shards::history::{Catalogue, Server as Kind, Statement};
 
@@ -70,7 +71,8 @@ fn query(out: &mut Replayed, body: &[u8]) {
 
 /// The log's own word (FULL metadata) against the history's.
 fn table_map(out: &mut Replayed, kind: Kind, body: &[u8]) {
-    let map = match TableMap::parse(body) {
+    let family = if kind.mariadb { SourceKind::MariaDb } else { SourceKind::MySql };
+    let map = match TableMap::parse(family, body) {
         Ok(map) => map,
         // Of a table with COMPRESSED columns or VECTOR.
         Err(WireError::Invalid { what: "character set index", .. }) => return,
