@@ -1,6 +1,5 @@
 //! A server's own binlog through the schema history.
 
-use penstock_protocol::cursor::WireError;
 use penstock_protocol::mysql::event::{Checksum, EventHeader, FormatDescription, Query, body, ty};
 use penstock_protocol::mysql::table_map::{ColumnFacts, MapColumn, TableMap, code, column_type};
 use penstock_protocol::schema::SourceKind;
@@ -74,8 +73,6 @@ fn table_map(out: &mut Replayed, kind: Kind, body: &[u8]) {
     let family = if kind.mariadb { SourceKind::MariaDb } else { SourceKind::MySql };
     let map = match TableMap::parse(family, body) {
         Ok(map) => map,
-        // Of a table with COMPRESSED columns or VECTOR.
-        Err(WireError::Invalid { what: "character set index", .. }) => return,
         Err(error) => {
             let names = penstock_protocol::mysql::event::TableMapNames::parse(body);
             let names = names.map(|n| String::from_utf8_lossy(n.table).into_owned());
