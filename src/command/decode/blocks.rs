@@ -53,7 +53,7 @@ impl LogFile {
         };
         let mut file = File::open(path).map_err(unreadable)?;
         let kind = file.metadata().map_err(unreadable)?;
-        let len = kind.is_file().then(|| kind.len());
+        let len = kind.is_file().then_some(kind.len());
         let mut magic = Vec::new();
         (&mut file).take(4).read_to_end(&mut magic).map_err(unreadable)?;
         if magic == MAGIC {
