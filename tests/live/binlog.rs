@@ -177,11 +177,11 @@ fn partial_documents_equal_whole_ones_mysql97() {
         changes.push("n = 1".into());
         let changes = changes.join(", ");
         for (table, options) in [("whole", ""), ("part", "PARTIAL_JSON")] {
-            let _ = write!(
+            let _ = writeln!(
                 sql,
                 "set session binlog_row_value_options = '{options}'; \
                  insert into {table} values ({id}, 0, {}, {}); \
-                 update {table} set {changes} where id = {id};\n",
+                 update {table} set {changes} where id = {id};",
                 texts[0], texts[1]
             );
         }

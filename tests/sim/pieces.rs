@@ -55,7 +55,10 @@ impl Reader {
     pub fn in_pieces(&self, source: &Source, entry: usize) -> bool {
         let several =
             |entry: &Entry| matches!(entry, Entry::Group { items, .. } if items.len() > 1);
-        source.streams && !self.unstreamed && entry % 3 != 0 && several(&source.log[entry])
+        source.streams
+            && !self.unstreamed
+            && !entry.is_multiple_of(3)
+            && several(&source.log[entry])
     }
 
     /// A piece of one of the next entries, or the end of the next one.

@@ -383,7 +383,7 @@ fn strings() -> Vec<Spec> {
     ));
     for bits in [2, 7, 8, 9, 16, 17, 31, 33, 63, 64] {
         // Bytes from the lowest; REVERSE turns bytes of a binary string.
-        let expected = match (bits + 7) / 8 {
+        let expected = match bits.div_ceil(8) {
             1 => "concat('\"', to_base64(reverse(unhex(lpad(hex({}), 2, '0')))), '\"')",
             2 => "concat('\"', to_base64(reverse(unhex(lpad(hex({}), 4, '0')))), '\"')",
             3 => "concat('\"', to_base64(reverse(unhex(lpad(hex({}), 6, '0')))), '\"')",
@@ -651,7 +651,10 @@ fn same(kind: Same, value: &Value, text: &str) -> bool {
     let number = || value.as_f64();
     match kind {
         Same::Text => value.as_str() == Some(text),
-        Same::Digits => value.to_string() == wrapped(text),
+        Same::Digits => {
+            let digits = value.to_string();
+            digits == wrapped(text)
+        }
         Same::Single => number().map(|x| x as f32) == text.parse::<f64>().ok().map(|x| x as f32),
         Same::Double => number().map(f64::to_bits) == text.parse::<f64>().ok().map(f64::to_bits),
         Same::Json => serde_json::from_str::<Value>(text).is_ok_and(|wanted| wanted == *value),
