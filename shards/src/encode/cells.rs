@@ -38,6 +38,31 @@ impl Default for Spans {
     }
 }
 
+/// Values of PostgreSQL's rarer types that records cannot tell. One byte: a fault goes with the
+/// writer by value, row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Untold {
+    InfiniteInterval,
+    BitArray,
+    InnerArray,
+    NullElement,
+    WideSparseVector,
+    NoForm,
+}
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InfiniteInterval => "an infinite interval",
+            Self::BitArray => "an array of bits",
+            Self::InnerArray => "an array in an array",
+            Self::NullElement => "NULL in an array of a type whose elements cannot be null",
+            Self::WideSparseVector => "a sparse vector of more than 32767 dimensions",
+            Self::NoForm => "a type without a form",
+        })
+    }
+}
+
 /// Why a cell cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
@@ -60,7 +85,7 @@ pub(crate) enum FaultKind {
     /// NaN or infinity where neither decimals nor NULL can tell it.
     NotANumber,
     /// A value that its type's form cannot tell.
-    Unconvertible(&'static str),
+    Unconvertible(Untold),
     /// An unchanged value that is not in the log and has no placeholder.
     Unchanged,
     /// A value whose text would be larger than a batch may be.
@@ -178,8 +203,7 @@ impl<'p, const SNAPSHOT: bool> CellWriter<'p, SNAPSHOT> {
         if let Err(kind) = outcome {
             let fault = Some(Fault { col, kind });
             if kind.is_conversion() && cell.tolerant {
-                self.out.rewind(start);
-                cell.null.put(&mut self.out);
+                self.out.cold(|out| put_null(out, start, cell));
                 self.noted = self.noted.or(fault);
             } else {
                 self.fault = self.fault.or(fault);
@@ -429,6 +453,14 @@ fn put_ruled(out: &mut Out, (cell, start): (&Cell, usize)) {
     out.rewind(start);
     out.ensure(ruled.len());
     out.exact(&ruled);
+}
+
+/// Takes back what a failed conversion has written, and puts null in its place.
+#[cold]
+#[inline(never)]
+fn put_null(out: &mut Out, start: usize, cell: &Cell) {
+    out.rewind(start);
+    cell.null.put(out);
 }
 
 #[cold]

@@ -18,7 +18,7 @@ use penstock_protocol::postgres::tuple::{
 use penstock_protocol::schema::ColumnType;
 use penstock_protocol::value::RowVisitor as _;
 
-use super::cells::{CellWriter, Fault, FaultKind, Spans};
+use super::cells::{CellWriter, Fault, FaultKind, Spans, Untold};
 use super::debezium_json::{
     Emitter, Instant, Job, RowSource, SourceText, Table, Text, Walk as AnyWalk, fault_error,
     is_skipped, key_changed, marker_text, op_index, put_end, put_transaction, refused, same_text,
@@ -575,7 +575,7 @@ impl<const SNAPSHOT: bool> TextVisitor for CellWriter<'_, SNAPSHOT> {
         self.out.cold(|out| {
             outcome = match &open.0.special {
                 Some(special) => special::put(out, special, text, spans, &mut noted),
-                None => Err(FaultKind::Unconvertible("a type without a form").into()),
+                None => Err(FaultKind::Unconvertible(Untold::NoForm).into()),
             };
         });
         let outcome = match outcome {

@@ -13,7 +13,7 @@ use penstock_protocol::postgres::tuple::walk_value;
 use penstock_protocol::postgres::values::{self, Interval};
 use penstock_protocol::schema::{ColumnType, UnknownForm};
 
-use super::cells::{CellWriter, FaultKind, Spans};
+use super::cells::{CellWriter, FaultKind, Spans, Untold};
 use super::java_map;
 use super::number::{
     put_decimal_base64, put_decimal_double, put_decimal_string, put_f32, put_f64, put_i64,
@@ -158,7 +158,7 @@ pub(crate) fn put(
                 put_i64(out, interval.duration_micros());
             }
             Some(Moment::At(interval)) => put_iso_interval(out, &interval),
-            Some(_) => return Err(FaultKind::Unconvertible("an infinite interval").into()),
+            Some(_) => return Err(FaultKind::Unconvertible(Untold::InfiniteInterval).into()),
             None => return Err(text.malformed(0, "interval, or IntervalStyle is not postgres")),
         },
         Special::Hstore(form) => put_hstore(out, text, false, *form)?,
@@ -190,7 +190,7 @@ fn put_array(
     noted: &mut Option<FaultKind>,
 ) -> Put {
     if let ColumnType::Bit { .. } = form.ty {
-        return Err(FaultKind::Unconvertible("an array of bits").into());
+        return Err(FaultKind::Unconvertible(Untold::BitArray).into());
     }
     out.byte(b'[');
     let mut first = true;
@@ -204,7 +204,7 @@ fn put_array(
             out.byte(b',');
         }
         first = false;
-        let inner = FaultKind::Unconvertible("an array in an array");
+        let inner = FaultKind::Unconvertible(Untold::InnerArray);
         match element {
             Element::Text { at, len, escaped } => {
                 put_element(out, form, text.part(at, len), escaped, spans)?;
@@ -216,8 +216,7 @@ fn put_array(
             }
             Element::Inner => return Err(inner.into()),
             Element::Null => {
-                let what = "NULL in an array of a type whose elements cannot be null";
-                return Err(FaultKind::Unconvertible(what).into());
+                return Err(FaultKind::Unconvertible(Untold::NullElement).into());
             }
         }
     }
@@ -396,7 +395,7 @@ fn put_sparse_vector(out: &mut Out, text: Text) -> Put {
     let vector = values::sparse_vector(text.get()).ok_or_else(malformed)?;
     let entries = vector.entries();
     let narrow = |n: i64| {
-        let wide = FaultKind::Unconvertible("a sparse vector of more than 32767 dimensions");
+        let wide = FaultKind::Unconvertible(Untold::WideSparseVector);
         i16::try_from(n).map_err(|_| Trouble::from(wide))
     };
     let dimensions = narrow(vector.dimensions)?;
