@@ -310,11 +310,8 @@ fn transcode(out: &mut Out, start: usize, seg: &[u8], at: usize, len: usize, hig
 
 fn put_decoded(out: &mut Out, charset: Charset, text: &[u8]) {
     charset::decode(charset, text, |ch| {
-        out.ensure(6);
-        match u8::try_from(ch) {
-            Ok(byte @ ..0x80) => put_escaped(out, byte),
-            _ => out.exact(ch.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
+        out.ensure(24);
+        ch.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| put_escaped(out, byte));
     });
 }
 
