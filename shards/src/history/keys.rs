@@ -33,6 +33,15 @@ pub(super) fn add_keys<'a>(
         let name = given.unwrap_or_else(|| made_name(table, key));
         let parts = key.parts.iter().map(|part| own_part(table, part));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        let spatial = |part: &KeyPart| {
+            let at = part.column.as_deref().and_then(|name| table.position(name));
+            let column = at.and_then(|at| table.columns.get(at));
+            part.prefix.is_none() && column.is_some_and(|column| column.ty.name.is_spatial())
+        };
+        if mariadb && key.kind == KeyKind::Unique && parts.iter().any(spatial) {
+            // It is hashed, and after the next ALTER TABLE it is not (seen on 10.11 and 11.8).
+            return Err(reason("no unique key of a whole spatial value"));
+        }
         table.keys.push(KeyDefinition { name, kind: key.kind, parts });
     }
     settle(table, mariadb);

@@ -147,6 +147,7 @@ impl Reader {
         let sql = statement_text(query.sql, &query.vars);
         let database = String::from_utf8_lossy(query.database);
         let statement = Statement::of(&sql, &database, &query.vars);
+        let statement = Statement { error: query.error, ..statement };
         let group = log.group.as_mut().expect("invariant: every statement is in a group");
         group.statements += 1;
         let (id, nth) = (group.id(), group.statements);

@@ -205,6 +205,12 @@ fn unknown(name: &TableName) -> Error {
     )
 }
 
+/// MariaDB's hash of a unique key that is too long for an index: in the log, in no SELECT and in no
+/// record (`ColumnDefinition::is_row_hash`).
+pub(super) fn is_row_hash(column: &Column) -> bool {
+    !column.included && column.name.starts_with("DB_ROW_HASH_")
+}
+
 /// FULL: the log's own word, joined with what the catalogue alone tells.
 fn named(
     map: &TableMap,
@@ -215,8 +221,9 @@ fn named(
     let name = &table.name;
     let column = |logged: &MapColumn| {
         let own = logged.name.as_deref().unwrap_or_default();
-        let column = named_column(logged, own, table.columns.iter().find(|c| c.name == own));
-        Column { included: filter.column(&format!("{name}.{own}")), ..column }
+        let listed = table.columns.iter().find(|c| c.name == own);
+        let included = !listed.is_some_and(is_row_hash) && filter.column(&format!("{name}.{own}"));
+        Column { included, ..named_column(logged, own, listed) }
     };
     let columns = map.columns.iter().map(column).collect::<Vec<_>>();
     let key = key(map, Some(table), certain, &columns);

@@ -18,7 +18,7 @@ use std::time::Duration;
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::mysql::resultset::{ServerError, is_eof};
 use penstock_protocol::position::PositionDelta;
-use penstock_protocol::schema::TableName;
+use penstock_protocol::schema::{Column, TableName};
 use penstock_shards::hop::TxnOrigin;
 use penstock_shards::router::GroupId;
 use penstock_shards::segment::Segment;
@@ -27,7 +27,7 @@ use super::catalogue::{self, CatalogueTable, Server};
 use super::chunks::Chunks;
 use super::connection::{Connection, quote};
 use super::place::{self, Place};
-use super::schema::Schemas;
+use super::schema::{Schemas, is_row_hash};
 use super::{errors, pause};
 use crate::config;
 use crate::error::{Error, Result};
@@ -74,9 +74,7 @@ pub async fn open_view(
 }
 
 /// All of the catalogue but its estimates.
-fn shape(
-    tables: &[CatalogueTable],
-) -> impl Iterator<Item = (&TableName, &[penstock_protocol::schema::Column], &[u16])> {
+fn shape(tables: &[CatalogueTable]) -> impl Iterator<Item = (&TableName, &[Column], &[u16])> {
     tables.iter().map(|t| (&t.name, t.columns.as_slice(), t.key.as_slice()))
 }
 
@@ -257,7 +255,9 @@ impl Rows<'_> {
     ) -> Result<Option<Connection>> {
         let now = connection.query("SELECT UNIX_TIMESTAMP()").await?;
         let now_us = now.cell(0, 0).parse::<i64>().unwrap_or_default() * 1_000_000;
-        let columns = turn.table.columns.iter().map(|c| quote(&c.name)).collect::<Vec<_>>();
+        // The log has MariaDB's hashes of long unique keys, a SELECT has them not.
+        let column = |c: &Column| if is_row_hash(c) { "NULL".into() } else { quote(&c.name) };
+        let columns = turn.table.columns.iter().map(column).collect::<Vec<_>>();
         let sql = format!("SELECT {} FROM {}", columns.join(", "), full_name(&turn.table.name));
         let statement = connection.stream_rows(&sql).await?;
         let origin = TxnOrigin::BinlogSnapshot { file: at.file.clone(), pos: at.pos };

@@ -7,7 +7,8 @@ use penstock_shards::history::{Catalogue, ColumnDefinition, Server as Kind, Tabl
 use crate::server::Server;
 
 /// Why a table may be unknown: the servers do what no statement says.
-pub const DOUBTS: [&str; 3] = [
+pub const DOUBTS: [&str; 4] = [
+    "no unique key of a whole spatial value",
     "labels of ENUM or SET that no wide character set changed",
     "no TEXT or BLOB that is redefined and converted at once",
     "a sql_mode that SET STATEMENT does not hide",
@@ -294,7 +295,8 @@ fn type_text(column: &ColumnDefinition, kind: Kind) -> String {
     let word = format!("{:?}", ty.name).to_lowercase();
     let n = ty.length.unwrap_or_default();
     let quoted = |labels: &[String]| {
-        let quote = |label: &String| format!("'{}'", label.replace('\'', "''"));
+        let quote =
+            |label: &String| format!("'{}'", label.replace('\'', "''").replace('\0', "\\0"));
         labels.iter().map(quote).collect::<Vec<_>>().join(",")
     };
     let mut text = match ty.name {
