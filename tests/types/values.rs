@@ -381,7 +381,7 @@ fn strings() -> Vec<Spec> {
         &["b'0'", "b'1'"],
         |r| r.below(2).to_string(),
     ));
-    for bits in [2, 7, 8, 9, 16, 17, 31, 33, 63, 64] {
+    for bits in [2_usize, 7, 8, 9, 16, 17, 31, 33, 63, 64] {
         // Bytes from the lowest; REVERSE turns bytes of a binary string.
         let expected = match bits.div_ceil(8) {
             1 => "concat('\"', to_base64(reverse(unhex(lpad(hex({}), 2, '0')))), '\"')",

@@ -232,7 +232,7 @@ mod tests {
         let rule = CellRule::Truncate(3);
         assert_eq!(apply(&rule, r#""ab\"cd""#), r#""ab\"""#);
         assert_eq!(apply(&rule, "\"abc\""), "\"abc\"");
-        assert_eq!(apply(&rule, "\"a\u{1F600}\u{1F600}\""), "\"a\u{1F600}\"");
+        assert_eq!(apply(&rule, "\"a\u{1F600}\u{1F600}\""), r#""a\uD83D\uDE00""#);
         assert_eq!(apply(&CellRule::Truncate(0), "\"x\""), "\"\"");
     }
 
