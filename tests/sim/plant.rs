@@ -94,7 +94,7 @@ pub const PLANTS: &[(Plant, &str, u64)] = &[
     (Plant::Machine(Bug::OneSinkCounts), "H7", 100),
     (Plant::Machine(Bug::TransientForgotten), "H9", 100),
     (Plant::Machine(Bug::TransientIsDurable), "H9", 100),
-    (Plant::Machine(Bug::SnapshotCheckpointed), "snapshot restarts whole", 500),
+    (Plant::Machine(Bug::SnapshotCheckpointed), "snapshot restarts whole", 2000),
     (Plant::Machine(Bug::TornAccepted), "torn checkpoint", 500),
     (Plant::Machine(Bug::SameSlotAgain), "torn checkpoint", 100),
 ];
