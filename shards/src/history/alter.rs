@@ -5,7 +5,7 @@
 //! place, renamed, all by their old names), then in the statement's order what is added or moved
 //! (AFTER names new names), then the keys, which follow their columns.
 
-use penstock_protocol::mysql::ddl::change::{Clause, ColumnDdl, KeyDdl, KeyPart, Place};
+use penstock_protocol::mysql::ddl::change::{Clause, ColumnDdl, KeyDdl, KeyKind, KeyPart, Place};
 
 use super::Reason;
 use super::build::{Pair, Rules, default_of, reason, row_bounds};
@@ -30,8 +30,6 @@ struct Alter<'a> {
     /// CONVERT TO: that of every column.
     converted: Option<Pair>,
     slots: Vec<Slot>,
-    /// Clauses that IF EXISTS or IF NOT EXISTS took away.
-    skipped: Vec<bool>,
 }
 
 /// The table after these clauses. `database`: its database's defaults, for CONVERT TO DEFAULT.
@@ -42,9 +40,8 @@ pub(super) fn alter(
     database: &Pair,
 ) -> Result<TableDefinition, Reason> {
     let charset = (table.charset.clone(), table.collation.clone());
-    let skipped = vec![false; clauses.len()];
     let (converted, slots) = (None, Vec::new());
-    let mut work = Alter { rules, table, clauses, charset, converted, slots, skipped };
+    let mut work = Alter { rules, table, clauses, charset, converted, slots };
     work.defaults(database)?;
     work.keep()?;
     work.place()?;
@@ -152,28 +149,25 @@ impl Alter<'_> {
     /// What is added or moved, in the statement's order; names that are not there are errors.
     fn place(&mut self) -> Result<(), Reason> {
         let missing = reason("a column in the table");
-        for (at, clause) in self.clauses.iter().enumerate() {
-            let mut skip = false;
+        for clause in self.clauses {
             match clause {
-                Clause::AddColumn { column, place, if_not_exists } => {
-                    skip = *if_not_exists && self.is_there(&column.name);
-                    if !skip {
-                        self.insert(None, column, place.as_ref())?;
-                    }
+                // The keys of a column that is skipped are made all the same.
+                Clause::AddColumn { column, place, if_not_exists }
+                    if !(*if_not_exists && self.is_there(&column.name)) =>
+                {
+                    self.insert(None, column, place.as_ref())?;
                 }
                 Clause::ChangeColumn { old, column, place, if_exists } => {
                     match self.table.position(old) {
                         Some(_) if place.is_none() => {}
                         Some(_) => self.replace(old, column, place.as_ref())?,
-                        // It may have been added a clause before.
-                        None if self.slot(old).is_some() => {
-                            self.slots.retain(|slot| !same_name(&slot.column.name, old));
+                        // A clause before may have added one of the new name: this replaces it.
+                        None if self.is_added(&column.name) => {
+                            self.slots.retain(|slot| !same_name(&slot.column.name, &column.name));
                             self.insert(None, column, place.as_ref())?;
                         }
-                        None => skip = *if_exists,
-                    }
-                    if self.table.position(old).is_none() && !skip && !self.is_there(&column.name) {
-                        return Err(missing);
+                        None if *if_exists => {}
+                        None => return Err(missing),
                     }
                 }
                 Clause::DropColumn { name, if_exists }
@@ -187,14 +181,7 @@ impl Alter<'_> {
                 {
                     return Err(missing);
                 }
-                // A key that an attribute made shares its column's fate.
-                Clause::AddKey(key) if key.of_column => {
-                    skip = at > 0 && self.skipped.get(at - 1).copied().unwrap_or_default();
-                }
                 _ => {}
-            }
-            if let Some(skipped) = self.skipped.get_mut(at) {
-                *skipped = skip;
             }
         }
         Ok(())
@@ -202,6 +189,11 @@ impl Alter<'_> {
 
     fn slot(&self, name: &str) -> Option<usize> {
         self.slots.iter().position(|slot| same_name(&slot.column.name, name))
+    }
+
+    /// Whether this statement added a column of that name.
+    fn is_added(&self, name: &str) -> bool {
+        self.slots.iter().any(|slot| slot.old.is_none() && same_name(&slot.column.name, name))
     }
 
     fn is_there(&self, name: &str) -> bool {
@@ -253,7 +245,9 @@ impl Alter<'_> {
     }
 
     fn finish(self) -> Result<TableDefinition, Reason> {
-        let mut keys = self.table.keys.iter().filter_map(|k| self.kept_key(k)).collect::<Vec<_>>();
+        let keys = self.table.keys.iter().map(|key| self.kept_key(key));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let mut keys = keys.into_iter().flatten().collect::<Vec<_>>();
         let mut table = TableDefinition {
             charset: self.charset.0.clone(),
             collation: self.charset.1.clone(),
@@ -287,8 +281,8 @@ impl Alter<'_> {
             return Err(reason("a table with columns"));
         }
         self.rules.timestamps(&mut table, fresh);
-        let added = self.clauses.iter().zip(&self.skipped).filter_map(|both| match both {
-            (Clause::AddKey(key), false) => Some(key),
+        let added = self.clauses.iter().filter_map(|clause| match clause {
+            Clause::AddKey(key) => Some(key),
             _ => None,
         });
         keys::add_keys(&mut table, self.rules.server.mariadb, added.collect::<Vec<&KeyDdl>>())?;
@@ -296,25 +290,36 @@ impl Alter<'_> {
     }
 
     /// A key that stays, its parts under their new names; without those whose columns went.
-    fn kept_key(&self, key: &KeyDefinition) -> Option<KeyDefinition> {
+    fn kept_key(&self, key: &KeyDefinition) -> Result<Option<KeyDefinition>, Reason> {
         let is = |name: &String| same_name(name, &key.name);
-        let mut kept = key.clone();
+        let mut kept = KeyDefinition { parts: Vec::new(), ..key.clone() };
         for clause in self.clauses {
             match clause {
-                Clause::DropPrimaryKey if key.name == "PRIMARY" => return None,
-                Clause::DropKey(name) | Clause::DropConstraint(name) if is(name) => return None,
+                Clause::DropPrimaryKey if key.name == "PRIMARY" => return Ok(None),
+                Clause::DropKey(name) | Clause::DropConstraint(name) if is(name) => {
+                    return Ok(None);
+                }
                 Clause::RenameKey { old, new } if is(old) => kept.name.clone_from(new),
                 _ => {}
             }
         }
-        let part = |part: KeyPart| {
-            let Some(name) = &part.column else { return Some(part) };
-            let follows =
-                |slot: &&Slot| slot.old.as_deref().is_some_and(|old| same_name(old, name));
-            let slot = self.slots.iter().find(follows)?;
-            Some(KeyPart { column: Some(slot.column.name.clone()), prefix: part.prefix })
-        };
-        kept.parts = kept.parts.into_iter().filter_map(part).collect();
-        (!kept.parts.is_empty()).then_some(kept)
+        for part in &key.parts {
+            let Some(name) = &part.column else {
+                kept.parts.push(part.clone());
+                continue;
+            };
+            let follows = |slot: &&Slot| match &slot.old {
+                Some(old) => same_name(old, name),
+                None => same_name(&slot.column.name, name),
+            };
+            let Some(slot) = self.slots.iter().find(follows) else { continue };
+            if slot.old.is_none() && matches!(key.kind, KeyKind::Primary | KeyKind::Unique) {
+                // The servers let the key go over to the new one, with the old one's length.
+                return Err(reason("no unique column that is dropped and added at once"));
+            }
+            let column = Some(slot.column.name.clone());
+            kept.parts.push(KeyPart { column, prefix: part.prefix });
+        }
+        Ok((!kept.parts.is_empty()).then_some(kept))
     }
 }

@@ -19,8 +19,10 @@ pub(super) fn add_keys<'a>(
     keys: impl IntoIterator<Item = &'a KeyDdl>,
 ) -> Result<(), Reason> {
     for key in keys {
-        let taken = |name: &String| table.keys.iter().any(|k| same_name(&k.name, name));
-        if key.if_not_exists && key.name.as_ref().is_some_and(taken) {
+        // MariaDB asks for the name before it makes one: the first column's then.
+        let first = || key.parts.first().and_then(|part| part.column.clone());
+        let taken = |name: String| table.keys.iter().any(|k| same_name(&k.name, &name));
+        if key.if_not_exists && key.name.clone().or_else(first).is_some_and(taken) {
             continue;
         }
         if let (true, Some(name)) = (key.or_replace, &key.name) {
@@ -30,40 +32,47 @@ pub(super) fn add_keys<'a>(
             KeyKind::Foreign => key.constraint.clone().or(key.name.clone()),
             _ => key.name.clone(),
         };
-        let name = given.unwrap_or_else(|| made_name(table, key));
         let parts = key.parts.iter().map(|part| own_part(table, part));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let spatial = |part: &KeyPart| {
-            let at = part.column.as_deref().and_then(|name| table.position(name));
-            let column = at.and_then(|at| table.columns.get(at));
-            part.prefix.is_none() && column.is_some_and(|column| column.ty.name.is_spatial())
+            part.prefix.is_none() && column(table, part).is_some_and(|c| c.ty.name.is_spatial())
         };
         if mariadb && key.kind == KeyKind::Unique && parts.iter().any(spatial) {
             // It is hashed, and after the next ALTER TABLE it is not (seen on 10.11 and 11.8).
             return Err(reason("no unique key of a whole spatial value"));
         }
+        let name = given.unwrap_or_default();
         table.keys.push(KeyDefinition { name, kind: key.kind, parts });
     }
     settle(table, mariadb);
     Ok(())
 }
 
-/// The name of a key without one: its first column's, with a number if that is taken.
-fn made_name(table: &TableDefinition, key: &KeyDdl) -> String {
-    let own = |name: &str| {
-        let column = table.position(name).and_then(|at| table.columns.get(at));
-        column.map(|column| column.name.as_str())
-    };
-    let functional = key.parts.iter().any(|part| part.column.is_none());
-    let first = key.parts.first().and_then(|part| part.column.as_deref());
-    let first = first.and_then(own).filter(|_| !functional);
-    let base = first.unwrap_or("functional_index");
-    let taken = |name: &str| table.keys.iter().any(|k| same_name(&k.name, name));
-    if !taken(base) && !base.eq_ignore_ascii_case("PRIMARY") {
-        return base.into();
+/// The column of a key's part.
+fn column<'a>(table: &'a TableDefinition, part: &KeyPart) -> Option<&'a ColumnDefinition> {
+    table.columns.get(table.position(part.column.as_deref()?)?)
+}
+
+/// Names keys that have none: by the first column, with a number if a key before has that name.
+fn name_keys(keys: &mut [KeyDefinition]) {
+    for at in 0..keys.len() {
+        let Some((key, before)) = keys.get_mut(..=at).and_then(|keys| keys.split_last_mut()) else {
+            continue;
+        };
+        if !key.name.is_empty() {
+            continue;
+        }
+        let functional = key.parts.iter().any(|part| part.column.is_none());
+        let first = key.parts.first().and_then(|part| part.column.clone());
+        let base = first.filter(|_| !functional).unwrap_or("functional_index".into());
+        let free = |name: &String| {
+            !name.eq_ignore_ascii_case("PRIMARY")
+                && !before.iter().any(|k| same_name(&k.name, name))
+        };
+        let numbered = (2..).map(|n| format!("{base}_{n}"));
+        let mut names = std::iter::once(base.clone()).chain(numbered);
+        key.name = names.find(free).unwrap_or_default();
     }
-    let numbered = (2..).map(|n| format!("{base}_{n}"));
-    numbered.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
 /// A part under the column's own name.
@@ -75,7 +84,7 @@ fn own_part(table: &TableDefinition, part: &KeyPart) -> Result<KeyPart, Reason> 
 }
 
 /// After any change of columns or keys: prefixes that are none, NOT NULL of primary keys, indexes
-/// of foreign keys that are not needed, MariaDB's hash columns, the order.
+/// of foreign keys that are not needed, names, MariaDB's hash columns, the order.
 fn settle(table: &mut TableDefinition, mariadb: bool) {
     let mut keys = std::mem::take(&mut table.keys);
     table.columns.retain(|column| !column.is_row_hash());
@@ -101,6 +110,7 @@ fn settle(table: &mut TableDefinition, mariadb: bool) {
         at += 1;
         kept.binary_search(&(at - 1)).is_ok()
     });
+    name_keys(&mut keys);
     let hashed = keys.iter().filter(|key| mariadb && is_hashed(table, key));
     let hashed = hashed.map(|key| is_nullable(table, key)).collect::<Vec<_>>();
     let hashes = hashed.iter().enumerate().map(|(at, &nullable)| row_hash(at + 1, nullable));
@@ -120,8 +130,7 @@ fn is_hashed(table: &TableDefinition, key: &KeyDefinition) -> bool {
     };
     let mut whole = 0;
     let long = key.parts.iter().any(|part| {
-        let at = part.column.as_deref().and_then(|name| table.position(name));
-        let Some(column) = at.and_then(|at| table.columns.get(at)) else { return false };
+        let Some(column) = column(table, part) else { return false };
         match octets(column, part.prefix) {
             Some(octets) => {
                 whole += octets;
@@ -151,10 +160,7 @@ fn octets(column: &ColumnDefinition, prefix: Option<u32>) -> Option<u32> {
 }
 
 fn is_nullable(table: &TableDefinition, key: &KeyDefinition) -> bool {
-    key.parts.iter().any(|part| {
-        let at = part.column.as_deref().and_then(|name| table.position(name));
-        at.and_then(|at| table.columns.get(at)).is_none_or(|column| column.nullable)
-    })
+    key.parts.iter().any(|part| column(table, part).is_none_or(|column| column.nullable))
 }
 
 /// Whether a key makes the index of a foreign key needless.

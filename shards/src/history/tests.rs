@@ -329,6 +329,8 @@ fn alter_keeps_the_servers_order() {
         ("ADD k int PARTITION BY HASH (x) PARTITIONS 4", "x a m n k"),
         ("DROP PARTITION p0, p1", "x a m n k"),
         ("RENAME COLUMN x TO X", "X a m n k"),
+        ("ADD größe float, CHANGE COLUMN b größe uuid NOT NULL FIRST", "größe X a m n k"),
+        ("ADD r int, MODIFY r bigint AFTER a", "größe X a r m n k"),
     ] {
         run(&mut c, &format!("ALTER TABLE t {clauses}"));
         assert_eq!(names(&c, "t"), expected, "{clauses}");

@@ -256,7 +256,8 @@ impl Generator {
 
     /// A column that probably is in the table.
     fn column_of(&mut self, table: &Option<TableDefinition>) -> String {
-        let names = table.iter().flat_map(|t| t.columns.iter().map(|c| c.name.clone()));
+        let columns = table.iter().flat_map(|t| &t.columns).filter(|c| !c.is_row_hash());
+        let names = columns.map(|c| c.name.clone());
         let names = names.collect::<Vec<_>>();
         match names.len() {
             0 => self.new_column(),
@@ -507,8 +508,17 @@ impl Generator {
             };
         }
         let count = self.rng.range(1, 3);
-        let clauses = (0..count).map(|_| self.clause(&definition)).collect::<Vec<_>>();
-        format!("alter table {table} {}", clauses.join(", "))
+        let mut clauses = (0..count).map(|_| self.clause(&definition)).collect::<Vec<_>>();
+        // One word on character sets: of several the servers make what nobody writes.
+        let set =
+            |clause: &String| clause.contains("to character") || clause.starts_with("default");
+        let (mut said, several) = (false, clauses.iter().filter(|c| set(c)).count() > 1);
+        clauses.retain(|clause| !(several && set(clause) && std::mem::replace(&mut said, true)));
+        let clauses = clauses.join(", ");
+        // A BINARY column and CONVERT TO at once: MariaDB makes another collation of it.
+        let plain = clauses.contains("to character");
+        let clauses = if plain { clauses.replace(" binary", "") } else { clauses };
+        format!("alter table {table} {clauses}")
     }
 
     fn rename(&mut self) -> String {

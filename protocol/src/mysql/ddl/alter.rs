@@ -216,7 +216,7 @@ impl Parser<'_> {
         match element {
             Element::Column(column) => {
                 let place = self.place()?;
-                let keys = keys_of(&column);
+                let keys = keys_of(&column, if_not_exists);
                 out.push(Clause::AddColumn { column, place, if_not_exists });
                 out.extend(keys);
             }
@@ -244,7 +244,7 @@ impl Parser<'_> {
         let old = self.expect_identifier("a column's name")?;
         let column = if modify { self.column(old.clone())? } else { self.named_column()? };
         let place = self.place()?;
-        let keys = keys_of(&column);
+        let keys = keys_of(&column, if_exists);
         out.push(Clause::ChangeColumn { old, column, place, if_exists });
         out.extend(keys);
         Ok(())
@@ -374,8 +374,9 @@ impl Parser<'_> {
     }
 }
 
-fn keys_of(column: &ColumnDdl) -> Vec<Clause> {
+/// The keys that a column's attributes make. IF EXISTS and IF NOT EXISTS of the column are theirs.
+fn keys_of(column: &ColumnDdl, if_not_exists: bool) -> Vec<Clause> {
     let mut keys = Vec::new();
-    column_keys(column, |key| keys.push(Clause::AddKey(key)));
+    column_keys(column, if_not_exists, |key| keys.push(Clause::AddKey(key)));
     keys
 }

@@ -306,8 +306,6 @@ pub struct KeyDdl {
     pub if_not_exists: bool,
     /// MariaDB: CREATE OR REPLACE INDEX.
     pub or_replace: bool,
-    /// Made by an attribute of the column whose clause precedes it: without that, not made.
-    pub of_column: bool,
 }
 
 /// Kinds of keys.

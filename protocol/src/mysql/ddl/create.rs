@@ -49,7 +49,7 @@ impl Parser<'_> {
         loop {
             match self.element()? {
                 Element::Column(column) => {
-                    column_keys(&column, |key| table.keys.push(key));
+                    column_keys(&column, false, |key| table.keys.push(key));
                     table.columns.push(column);
                 }
                 Element::Key(key) => table.keys.push(key),
@@ -148,15 +148,7 @@ impl Parser<'_> {
         self.index_type();
         let parts = self.key_parts()?;
         let name = Some(name);
-        let key = KeyDdl {
-            kind,
-            name,
-            constraint: None,
-            parts,
-            if_not_exists,
-            or_replace,
-            of_column: false,
-        };
+        let key = KeyDdl { kind, name, constraint: None, parts, if_not_exists, or_replace };
         let clauses = [Clause::AddKey(key)].into();
         Ok(Change::AlterTable { name: table, if_exists: false, clauses })
     }
@@ -183,16 +175,15 @@ impl Parser<'_> {
 }
 
 /// The keys that a column's own attributes make.
-pub(super) fn column_keys(column: &ColumnDdl, mut push: impl FnMut(KeyDdl)) {
+pub(super) fn column_keys(column: &ColumnDdl, if_not_exists: bool, mut push: impl FnMut(KeyDdl)) {
     let parts = || [KeyPart { column: Some(column.name.clone()), prefix: None }].into();
     let key = |kind, name: Option<String>| KeyDdl {
         kind,
         name,
         constraint: None,
         parts: parts(),
-        if_not_exists: false,
+        if_not_exists,
         or_replace: false,
-        of_column: true,
     };
     if column.primary {
         push(key(KeyKind::Primary, Some("PRIMARY".into())));

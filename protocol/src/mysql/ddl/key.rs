@@ -89,15 +89,7 @@ impl Parser<'_> {
             KeyKind::Primary => Some("PRIMARY".into()),
             _ => name.or(constraint),
         };
-        Ok(KeyDdl {
-            kind,
-            name,
-            constraint: None,
-            parts,
-            if_not_exists,
-            or_replace: false,
-            of_column: false,
-        })
+        Ok(KeyDdl { kind, name, constraint: None, parts, if_not_exists, or_replace: false })
     }
 
     /// USING BTREE.
@@ -143,15 +135,7 @@ impl Parser<'_> {
         self.references()?;
         self.skip_item();
         let kind = KeyKind::Foreign;
-        Ok(KeyDdl {
-            kind,
-            name,
-            constraint,
-            parts,
-            if_not_exists,
-            or_replace: false,
-            of_column: false,
-        })
+        Ok(KeyDdl { kind, name, constraint, parts, if_not_exists, or_replace: false })
     }
 
     /// `PERIOD FOR SYSTEM_TIME (start, end)`; other periods have columns of their own.
