@@ -104,6 +104,13 @@ fn mysql(c: &mut Criterion) {
     }
 }
 
+fn mysql_mixed(c: &mut Criterion) {
+    let options = EncodeOptions::new("penstock", Connector::MySql);
+    let load = binlog::mixed_load(FrameKind::Insert, 100);
+    let schema = binlog::mixed_schema();
+    run(c, "mysql mixed 30 columns 100", &load, SourceKind::MySql, &options, &schema);
+}
+
 fn postgres(c: &mut Criterion) {
     let options = EncodeOptions::new("penstock", Connector::Postgres);
     let schema = pgoutput::schema();
@@ -126,6 +133,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1500));
-    targets = mysql, postgres
+    targets = mysql, mysql_mixed, postgres
 }
 criterion_main!(benches);

@@ -326,14 +326,17 @@ impl<const SNAPSHOT: bool> RowVisitor for CellWriter<'_, SNAPSHOT> {
     #[inline(always)]
     fn text(&mut self, col: usize, seg: &[u8], at: usize, len: usize) {
         let open = self.begin(col);
-        match open.0.format {
-            Format::Text(high) if !SNAPSHOT => put_string(&mut self.out, seg, at, len, high),
+        let high = match open.0.format {
+            Format::Text(high) if !SNAPSHOT => high,
             Format::Wide(charset) if !SNAPSHOT => {
                 let text = seg.get(at..at + len).unwrap_or_default();
                 self.out.cold(|out| put_wide(out, charset, text));
+                self.rule(open);
+                return self.end(open);
             }
-            _ => put_string(&mut self.out, seg, at, len, High::Utf8),
-        }
+            _ => High::Utf8,
+        };
+        put_string(&mut self.out, seg, at, len, high);
         self.rule(open);
         self.end(open);
     }
