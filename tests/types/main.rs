@@ -13,6 +13,7 @@ mod client;
 #[allow(dead_code)]
 #[path = "../live/server.rs"]
 mod server;
+mod specs;
 mod values;
 
 /// Whether files are to be written, not compared.
