@@ -287,6 +287,9 @@ pub enum Charset {
     Utf32,
     /// A character set that is not known; the collation id. Definite if a row uses it.
     Other(u16),
+    /// The log does not tell it, nor whether this is text at all: for `decode`, which only shows.
+    /// Text where the bytes are UTF-8, else base64.
+    Untold,
 }
 
 /// serde form of shared labels: a list of strings (serde's own `rc` feature stays off).

@@ -9,10 +9,14 @@ use super::filter;
 use super::section::{Section, Value};
 use crate::error::Result;
 
-/// Keys that are read here; they mean nothing for other kinds of source.
-pub(super) const KEYS: [&str; 10] = [
+/// Keys that mean nothing for other kinds of source: those read here, and those of its types.
+pub(super) const KEYS: &[&str] = &[
+    "hstore_handling_mode",
+    "include_unknown_datatypes",
+    "interval_handling_mode",
     "message_prefix_exclude_list",
     "message_prefix_include_list",
+    "money_fraction_digits",
     "publication_autocreate_mode",
     "publish_via_partition_root",
     "slot_drop_on_stop",

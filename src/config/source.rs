@@ -49,26 +49,14 @@ pub(super) fn read(mut section: Section<'_>, name: &str) -> Result<(Source, Enco
                 &["database", "slot", "publication"],
                 &format!("{why}; choose databases with `tables`"),
             )?;
-            section.refuse(
-                &[
-                    "hstore_handling_mode",
-                    "interval_handling_mode",
-                    "money_fraction_digits",
-                    "include_unknown_datatypes",
-                ],
-                why,
-            )?;
+            section.refuse(postgres::KEYS, why)?;
         }
     }
     let hosts = hosts(&mut section)?;
     let encode = encode(&mut section, name, kind)?;
     let postgres = match kind {
         SourceKind::Postgres => postgres::read(&mut section)?,
-        SourceKind::MySql | SourceKind::MariaDb => {
-            let because = "it is for sources of kind \"postgres\"";
-            section.refuse(&postgres::KEYS, because)?;
-            Postgres::default()
-        }
+        SourceKind::MySql | SourceKind::MariaDb => Postgres::default(),
     };
     let (slot, publication) = match kind {
         SourceKind::Postgres => pg_objects(&mut section, name)?,

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use binlog::{Catalogue, Input, NOW_US, frames, snapshot};
+use binlog::{CATALOGUE, Input, NOW_US, frames, snapshot};
 use penstock_protocol::schema::SourceKind;
 use penstock_shards::batch::Batch;
 use penstock_shards::encode::options::{Connector, EncodeOptions};
@@ -90,20 +90,6 @@ fn second_pass(bytes: Vec<u8>, inputs: &[Input], kind: SourceKind, connector: Co
 fn rows_are_encoded_without_allocation() {
     // Goal: nothing is allocated per row, transaction or event, for any type of the log and of the
     // snapshot. Method: after one pass that grows the buffers, a second one counts zero.
-    let catalogue = Catalogue {
-        widened: &["fm"],
-        extensions: &[
-            ("uu", "uuid"),
-            ("u2", "uuid"),
-            ("i6", "inet6"),
-            ("i7", "inet6"),
-            ("i4", "inet4"),
-            ("vm", "vector"),
-        ],
-        old: &["o_time", "o_dt", "o_ts"],
-        defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv")],
-        ..Catalogue::default()
-    };
     for (name, kind, connector) in [
         ("mysql97", SourceKind::MySql, Connector::MySql),
         ("mariadb118", SourceKind::MariaDb, Connector::MariaDb),
@@ -114,7 +100,7 @@ fn rows_are_encoded_without_allocation() {
         ("all-mariadb118", SourceKind::MariaDb, Connector::MariaDb),
     ] {
         let bytes = read(&format!("{name}.bin"));
-        let inputs = frames(&bytes, "binlog.000001", &catalogue);
+        let inputs = frames(&bytes, "binlog.000001", &CATALOGUE);
         let schema = inputs[0].schema.clone().expect("the first table's schema");
         assert_eq!(second_pass(bytes, &inputs, kind, connector), 0, "{name}");
         let (bytes, rows) = snapshot(&read(&format!("{name}.rows")), schema);

@@ -37,6 +37,23 @@ pub struct Catalogue {
     pub period: &'static [[&'static str; 2]],
 }
 
+/// Of the tables in `rows.sql`, `extra.sql` and `all.sql`.
+pub const CATALOGUE: Catalogue = Catalogue {
+    widened: &["fm"],
+    extensions: &[
+        ("uu", "uuid"),
+        ("u2", "uuid"),
+        ("i6", "inet6"),
+        ("i7", "inet6"),
+        ("i4", "inet4"),
+        ("vm", "vector"),
+    ],
+    old: &["o_time", "o_dt", "o_ts"],
+    defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv"), ("iv", "7")],
+    generated: &[],
+    period: &[],
+};
+
 /// One frame with what it belongs to.
 pub struct Input {
     pub schema: Option<Arc<TableSchema>>,

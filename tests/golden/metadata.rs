@@ -21,8 +21,8 @@ use penstock_shards::shard::{OnTableError, Shard, ShardConfig, SinkDecl};
 use penstock_shards::spill::MemorySpill;
 use serde_json::Value;
 
-use crate::binlog::{Input, NOW_US, frames};
-use crate::mysql::{CATALOGUE, read};
+use crate::binlog::{CATALOGUE, Input, NOW_US, frames};
+use crate::mysql::read;
 
 /// How groups go through the router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

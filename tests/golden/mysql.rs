@@ -9,23 +9,7 @@ use std::path::PathBuf;
 use penstock_protocol::schema::SourceKind;
 use penstock_shards::encode::options::{Connector, EncodeOptions};
 
-use crate::binlog::{Catalogue, Input, encode, frames, snapshot};
-
-pub const CATALOGUE: Catalogue = Catalogue {
-    widened: &["fm"],
-    extensions: &[
-        ("uu", "uuid"),
-        ("u2", "uuid"),
-        ("i6", "inet6"),
-        ("i7", "inet6"),
-        ("i4", "inet4"),
-        ("vm", "vector"),
-    ],
-    old: &["o_time", "o_dt", "o_ts"],
-    defaults: &[("dflt", "5"), ("dstr", "x\"y"), ("v", "dv"), ("iv", "7")],
-    generated: &[],
-    period: &[],
-};
+use crate::binlog::{CATALOGUE, Catalogue, Input, encode, frames, snapshot};
 
 /// Of the tables in `images.sql`, `documents.sql` and `versioned.sql`.
 const IMAGES: Catalogue = Catalogue {

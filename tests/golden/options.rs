@@ -16,8 +16,8 @@ use penstock_shards::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use penstock_shards::segment::Segment;
 use penstock_shards::seq::Seq;
 
-use crate::binlog::{Input, NOW_US, encode, frames, line};
-use crate::mysql::{CATALOGUE, read};
+use crate::binlog::{CATALOGUE, Input, NOW_US, encode, frames, line};
+use crate::mysql::read;
 
 fn options() -> EncodeOptions {
     EncodeOptions::new("shop", Connector::MySql)

@@ -318,6 +318,9 @@ fn put_decoded(out: &mut Out, charset: Charset, text: &[u8]) {
 /// Text of a character set in which an ASCII byte need not be an ASCII character.
 #[cold]
 pub(crate) fn put_wide(out: &mut Out, charset: Charset, text: &[u8]) {
+    if charset == Charset::Untold && std::str::from_utf8(text).is_err() {
+        return put_binary(out, text, 0, Binary::Base64);
+    }
     out.ensure(2);
     out.byte(b'"');
     put_decoded(out, charset, text);

@@ -39,7 +39,7 @@ fn guessed(column: &MapColumn) -> ColumnType {
     let mut facts = ColumnFacts::of(column);
     facts.unsigned = facts.unsigned.or(Some(false));
     if facts.charset.is_none() {
-        facts.charset = Some(Some(Charset::Utf8));
+        facts.charset = Some(Some(Charset::Untold));
     }
     let [bytes, _] = column.meta.to_le_bytes();
     match column.code {

@@ -36,6 +36,7 @@ use super::output::Output;
 use crate::error::{Error, Result};
 use crate::runtime::clock;
 use crate::source::mysql::events::is_idle_type;
+use crate::source::mysql::history::statement_text;
 use crate::source::mysql::inflate;
 
 /// Largest window of a compressed transaction, as a power of two; the decoder takes as much memory.
@@ -281,7 +282,7 @@ impl Decoder {
             b"BEGIN" => {}
             b"COMMIT" | b"ROLLBACK" => self.group.head = None,
             sql => {
-                let sql = String::from_utf8_lossy(sql);
+                let sql = statement_text(sql, &query.vars);
                 let database = String::from_utf8_lossy(query.database);
                 let of = Statement::of(&sql, &database, &query.vars);
                 let statement = Statement { error: query.error, ..of };

@@ -28,7 +28,7 @@ pub mod errors;
 pub mod events;
 mod groups;
 pub mod heartbeat;
-mod history;
+pub mod history;
 pub mod inflate;
 pub mod offsets;
 mod pause;

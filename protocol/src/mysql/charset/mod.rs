@@ -47,8 +47,8 @@ impl Charset {
 
     /// Whether a text without bytes above 0x7F is plain ASCII.
     pub fn is_ascii_based(self) -> bool {
-        use Charset::{Other, Swe7, Ucs2, Utf16, Utf16Le, Utf32};
-        !matches!(self, Swe7 | Ucs2 | Utf16 | Utf16Le | Utf32 | Other(_))
+        use Charset::{Other, Swe7, Ucs2, Untold, Utf16, Utf16Le, Utf32};
+        !matches!(self, Swe7 | Ucs2 | Utf16 | Utf16Le | Utf32 | Other(_) | Untold)
     }
 
     /// Its place in the table of one-byte sets.
@@ -91,7 +91,7 @@ pub fn decode(charset: Charset, text: &[u8], mut put: impl FnMut(char)) {
         return text.iter().for_each(|&byte| put(one_byte(single, low, byte)));
     }
     match charset {
-        Charset::Utf8 => utf8(text, put),
+        Charset::Utf8 | Charset::Untold => utf8(text, put),
         Charset::Ascii => text.iter().for_each(|&byte| {
             put(if byte < 0x80 { char::from(byte) } else { UNASSIGNED });
         }),
