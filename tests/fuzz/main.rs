@@ -2,7 +2,7 @@
 //! on every allocation. `tests/fuzz/run` is the long, coverage-guided run.
 //!
 //! Seeds are captures made by this project (`tests/golden`) and inputs that once failed, in
-//! `corpus/TARGET/`. `FUZZ_ROUNDS=N` changes the number of mutations of a seed (64).
+//! `corpus/TARGET/`. `FUZZ_ROUNDS=N` changes the number of mutations of a seed (500).
 
 mod seeds;
 mod targets;
@@ -89,7 +89,7 @@ fn mutate(seed: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 fn rounds() -> usize {
-    std::env::var("FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(64)
+    std::env::var("FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(500)
 }
 
 /// Runs one input; a panic names the target and prints the input, to become a seed.

@@ -1,7 +1,12 @@
 //! Seeds of the fuzz targets: captures of real servers in the form that each target takes, short
 //! texts, and the inputs of `corpus/TARGET/`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use penstock_protocol::postgres::types::TypeEntry;
+use penstock_shards::checkpoint::Checkpoint;
 
 /// The folder `tests`, from the package of either driver.
 fn tests() -> PathBuf {
@@ -28,12 +33,27 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "XA COMMIT X'6162',X'',1",
             "/*!40000 truncate */ table `a``b` -- x\n",
         ]),
+        "mysql_ddl" => texts(&[
+            "create table t (id serial, b varchar(10) charset latin1 default 'x''y', c enum('a','b') \
+             not null, g int as (id + 1) stored, unique (b(3))) default charset utf8mb3\0alter table \
+             t add column (d text, e decimal(65,30) unsigned zerofill), change b f char(4) first, \
+             drop primary key, convert to character set utf8mb4\0create table u like t\0rename table \
+             t to tmp, u to t, tmp to u\0alter table t rename column d to e, rename column e to d",
+            "create or replace table t (a int, b inet6, v vector(3), c text compressed, period for \
+             p(x, y)) with system versioning partition by system_time\0alter table if exists t drop \
+             column if exists b, modify a bigint unsigned auto_increment primary key, order by a",
+            "alter database d character set cp932 collate cp932_bin\0create table `d`.\"x\" (i int)\0\
+             drop table if exists `a``b`, t /*!80000 restrict */\0drop database if exists d",
+        ]),
+        "mysql_charset" => [8_u16, 13, 24, 28, 33, 54, 60, 63, 95, 97, 248, 2304]
+            .map(|id| [&id.to_le_bytes()[..], "a\\~é日\u{FFFD}\u{81}\u{10000}".as_bytes()].concat())
+            .into(),
         "mysql_gtid" => {
             texts(&["3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7:tag:1-3", "0-3371-5,1-2-3"])
         }
         "postgres_frames" => captures().iter().map(|messages| frames(messages)).collect(),
         "postgres_stream" => captures().iter().flat_map(|m| pieces(&lengths(m), 24)).collect(),
-        "checkpoint" => texts(&["PNST", ""]),
+        "checkpoint" => vec![CHECKPOINT.into(), slot()],
         _ => Vec::new(),
     };
     let folder = tests().join("fuzz/corpus").join(target);
@@ -45,6 +65,49 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     files.sort();
     seeds.extend(files.iter().map(|path| std::fs::read(path).expect("a seed")));
     seeds
+}
+
+const CHECKPOINT: &str = r#"{"pipeline":"p","epoch":7,"position":{"kind":"postgres","system_id":"1",
+    "timeline":1,"lsn":5,"last_commit_lsn":4},"sinks":[],"snapshot":"done","schema_version":3,
+    "bucket_generation":1,"stopped_tables":[],"parked":[]}"#;
+
+/// A whole slot, as it stands on disk.
+fn slot() -> Vec<u8> {
+    let checkpoint: Checkpoint = serde_json::from_str(CHECKPOINT).expect("a checkpoint");
+    checkpoint.encode(3)
+}
+
+/// Types that the catalogues of the captures know.
+pub fn types() -> &'static BTreeMap<u32, TypeEntry> {
+    static TYPES: OnceLock<BTreeMap<u32, TypeEntry>> = OnceLock::new();
+    TYPES.get_or_init(|| {
+        let mut types = BTreeMap::new();
+        for name in CAPTURES {
+            let text = capture(name);
+            for line in text.lines().filter_map(|line| line.strip_prefix("T ")) {
+                let words: Vec<&str> = line.splitn(8, ' ').collect();
+                let number = |n: usize| words[n].parse().expect("a number");
+                let entry = TypeEntry {
+                    name: words[1].into(),
+                    typtype: words[2].as_bytes()[0],
+                    base: number(3),
+                    base_typmod: words[4].parse().expect("a number"),
+                    element: number(5),
+                    delimiter: words[6].as_bytes()[0],
+                    labels: serde_json::from_str(words[7]).expect("JSON"),
+                };
+                types.insert(number(0), entry);
+            }
+        }
+        types
+    })
+}
+
+const CAPTURES: [&str; 3] = ["pg15", "pg18", "pg18-extensions"];
+
+fn capture(name: &str) -> String {
+    let path = tests().join(format!("golden/postgres/{name}.capture"));
+    std::fs::read_to_string(path).expect("a capture")
 }
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
@@ -92,14 +155,12 @@ fn packets(log: &[u8]) -> Vec<u8> {
 
 /// pgoutput messages of the captures.
 fn captures() -> Vec<Vec<Vec<u8>>> {
-    ["pg15", "pg18"]
-        .map(|name| {
-            let path = tests().join(format!("golden/postgres/{name}.capture"));
-            let text = std::fs::read_to_string(path).expect("a capture");
-            let message = |line: &str| Some(unhex(line.strip_prefix("L ")?.split(' ').nth(1)?));
-            text.lines().filter_map(message).collect()
-        })
-        .into()
+    let messages = |name: &&str| {
+        let text = capture(name);
+        let message = |line: &str| Some(unhex(line.strip_prefix("L ")?.split(' ').nth(1)?));
+        text.lines().filter_map(message).collect()
+    };
+    CAPTURES.iter().map(messages).collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {

@@ -13,19 +13,22 @@ use penstock_protocol::mysql::group::{self, GroupStart};
 use penstock_protocol::mysql::gtid::{self, GtidList, GtidSet};
 use penstock_protocol::mysql::handshake::{AuthReply, HandshakeV10};
 use penstock_protocol::mysql::packet::{HEAD_BYTES, PacketReader};
+use penstock_protocol::mysql::payload::PayloadHead;
 use penstock_protocol::mysql::resultset::{self, Answer, ColumnDefinition, Prepared, ServerError};
 use penstock_protocol::mysql::table_map::{ColumnFacts, TableMap, column_type};
-use penstock_protocol::mysql::{ddl, json};
-use penstock_protocol::postgres::types::TypeEntry;
+use penstock_protocol::mysql::{charset, ddl, json};
 use penstock_protocol::postgres::{message, pgoutput, replication, types};
 use penstock_protocol::schema::{Column, SourceKind, TableName, TableSchema};
 use penstock_shards::batch::Batch;
 use penstock_shards::checkpoint::Checkpoint;
 use penstock_shards::encode::options::{Connector, EncodeOptions};
 use penstock_shards::encode::{Encoded, JsonEncoder, Resume, RowEncoder};
+use penstock_shards::history::{Catalogue, Server, Statement};
 use penstock_shards::hop::{Frame, TxnHead, TxnOrigin};
 use penstock_shards::segment::Segment;
 use penstock_shards::seq::Seq;
+
+use crate::seeds;
 
 /// A target: its name, which is its corpus' folder, and what is done with the bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -37,6 +40,8 @@ pub const TARGETS: &[Target] = &[
     ("mysql_events", mysql_events),
     ("mysql_json", mysql_json),
     ("mysql_statement", mysql_statement),
+    ("mysql_ddl", mysql_ddl),
+    ("mysql_charset", mysql_charset),
     ("mysql_gtid", mysql_gtid),
     ("postgres_frames", postgres_frames),
     ("postgres_stream", postgres_stream),
@@ -111,8 +116,12 @@ fn mysql_session(data: &[u8]) {
 
 /// A binlog as the reader walks it: heads, checksums, control events, table maps, rows to records.
 fn mysql_events(data: &[u8]) {
-    let mut encoder =
-        JsonEncoder::new(EncodeOptions::new("fuzz", Connector::MySql), SourceKind::MySql);
+    binlog(data, SourceKind::MySql, Connector::MySql);
+    binlog(data, SourceKind::MariaDb, Connector::MariaDb);
+}
+
+fn binlog(data: &[u8], kind: SourceKind, connector: Connector) {
+    let mut encoder = JsonEncoder::new(EncodeOptions::new("fuzz", connector), kind);
     let mut tables: HashMap<u64, TableId> = HashMap::new();
     let mut at = 0;
     while let Some(raw) = data.get(at..).filter(|raw| !raw.is_empty()) {
@@ -123,7 +132,7 @@ fn mysql_events(data: &[u8]) {
         mysql_control(&header, raw, body);
         match header.ty {
             ty::TABLE_MAP => {
-                if let Ok(map) = TableMap::parse(SourceKind::MySql, body) {
+                if let Ok(map) = TableMap::parse(kind, body) {
                     let id = TableId(u32::try_from(tables.len()).expect("few"));
                     tables.insert(map.table_id, id);
                     encoder.handle_schema(Arc::new(mysql_schema(&map, id)));
@@ -149,6 +158,7 @@ fn mysql_control(header: &EventHeader, raw: &[u8], body: &[u8]) {
     let _ = event::incident(body);
     let _ = event::rows_query(header.ty, body);
     let _ = event::XaPrepare::parse(body);
+    let _ = PayloadHead::parse(body);
     let _ = event::TableMapNames::parse(body);
     let _ = GroupStart::parse(header, body);
     let _ = group::gtid_list(body);
@@ -239,6 +249,33 @@ fn mysql_statement(data: &[u8]) {
     }
 }
 
+/// Statements, parted by zero bytes, applied to the schema history one after another.
+fn mysql_ddl(data: &[u8]) {
+    for mariadb in [false, true] {
+        let version = if mariadb { (11, 8, 9) } else { (9, 7, 4) };
+        let mut catalogue = Catalogue::new(Server { mariadb, version, fold_names: false });
+        catalogue.put_database("d", "utf8mb4", "utf8mb4_bin");
+        for sql in data.split(|&byte| byte == 0) {
+            let sql = String::from_utf8_lossy(sql);
+            catalogue.apply(&Statement { sql: &sql, database: "d", ..Statement::default() });
+        }
+        for (_, table) in catalogue.tables() {
+            let columns = table.schema_columns(mariadb, |_| true);
+            assert!(table.key().iter().all(|&column| usize::from(column) < columns.len()));
+        }
+    }
+}
+
+/// Text of any character set, named by its collation's number in the first two bytes: never more
+/// characters than bytes.
+fn mysql_charset(data: &[u8]) {
+    let Some((id, text)) = data.split_first_chunk::<2>() else { return };
+    let Some(charset) = charset::of_collation(u16::from_le_bytes(*id) % 2560) else { return };
+    let mut characters = 0;
+    charset::decode(charset, text, |_| characters += 1);
+    assert!(characters <= text.len());
+}
+
 /// GTID sets as text and bytes: what is read is written back and read as the same.
 fn mysql_gtid(data: &[u8]) {
     if let Ok(set) = GtidSet::decode(data) {
@@ -311,10 +348,9 @@ fn postgres_stream(data: &[u8]) {
 }
 
 fn postgres_schema(relation: &pgoutput::Relation<'_>, table: TableId) -> TableSchema {
-    let unknown: Option<&TypeEntry> = None;
     let columns = relation.columns.iter().map(|column| Column {
         name: column.name.into(),
-        ty: types::column_type(column.type_oid, column.typmod, |_| unknown),
+        ty: types::column_type(column.type_oid, column.typmod, |oid| seeds::types().get(&oid)),
         nullable: true,
         default: None,
         included: true,
@@ -333,10 +369,11 @@ fn postgres_schema(relation: &pgoutput::Relation<'_>, table: TableId) -> TableSc
     }
 }
 
-/// A checkpoint slot: damage is seen, what is read is written back and read as the same.
+/// A checkpoint slot: damage is seen. Its JSON behind a right checksum: what is read is written
+/// back and read as the same.
 fn checkpoint(data: &[u8]) {
-    if let Ok((generation, checkpoint)) = Checkpoint::decode(data) {
-        let again = checkpoint.encode(generation);
-        assert!(Checkpoint::decode(&again).is_ok_and(|(g, _)| g == generation));
+    let _ = Checkpoint::decode(data);
+    if let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(data) {
+        assert_eq!(Checkpoint::decode(&checkpoint.encode(7)).ok(), Some((7, checkpoint)));
     }
 }
