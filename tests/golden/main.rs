@@ -2,6 +2,7 @@
 
 mod annex;
 mod binlog;
+mod capture;
 mod metadata;
 mod mysql;
 mod options;

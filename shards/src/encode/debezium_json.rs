@@ -15,6 +15,7 @@ use penstock_protocol::frame::{FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::schema::{SourceKind, TableSchema};
 
 use super::cells::{CellWriter, Fault, Spans};
+use super::incomplete::Scratch;
 use super::number::{put_i64, put_u64};
 use super::options::{ConvertingFailure, EncodeOptions};
 use super::plan::{Plan, connector_name};
@@ -58,6 +59,8 @@ pub(crate) struct Table {
     noted: Vec<usize>,
     /// What is to be noted now.
     note: Option<Fault>,
+    /// Room for the cells of images that are not whole: kept, so that no frame allocates.
+    pub images: Scratch,
 }
 
 /// How rows are walked, by source.
@@ -161,6 +164,7 @@ impl RowEncoder for JsonEncoder {
             ordinal_of,
             ordinal,
             noted: Vec::new(),
+            images: Scratch::default(),
             note: None,
         }));
     }

@@ -36,10 +36,10 @@ use super::mysql::{Part, Walk};
 use super::options::EncodeOptions;
 use crate::batch::Op;
 
-/// Lists of cells: room for the rows of one frame.
+/// Lists of cells: room for one row of a table.
 #[derive(Default)]
-pub(super) struct Scratch {
-    before: Vec<CellAt>,
+pub(crate) struct Scratch {
+    pub(super) before: Vec<CellAt>,
     after: Vec<CellAt>,
 }
 

@@ -15,7 +15,7 @@ use super::debezium_json::{
     is_skipped, key_changed, marker_text, op_index, put_end, put_transaction, refused, room,
     same_text,
 };
-use super::incomplete::{self, Scratch};
+use super::incomplete;
 use super::number::{put_i64, put_u64};
 use super::plan::Plan;
 use super::text::{Out, put_text};
@@ -279,6 +279,7 @@ fn rows<const UPDATE: bool, const WHOLE: bool>(
     let mut p = if resume.offset == 0 { head.rows_at } else { start + resume.offset as usize };
     let mut row = resume.row;
     let first_ordinal = table.ordinal();
+    let mut scratch = std::mem::take(&mut table.images);
     let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
     let source = Source { text: &table.source, job, op };
     let margin = 2 * table.plan.margin + 3 * source.room();
@@ -295,7 +296,6 @@ fn rows<const UPDATE: bool, const WHOLE: bool>(
         order: resume.order,
     };
     let first_row = row;
-    let mut scratch = Scratch::default();
     let mut outcome = Ok(Encoded::Done);
     while p < end {
         if !room(w.out.at(), emit.events.len()) {
@@ -331,6 +331,7 @@ fn rows<const UPDATE: bool, const WHOLE: bool>(
     let noted = w.noted;
     let (arena, _) = w.out.finish();
     table.note(noted);
+    table.images = scratch;
     // Events of a row that failed point behind `done`: they go with it.
     let failed = |event: &crate::batch::EventRef| {
         event.value.is_some_and(|value| value.at as usize >= done)
@@ -429,13 +430,13 @@ fn skip_rows(
 ) -> Result<Encoded, EncodeError> {
     let AnyWalk::MySql(walk) = &table.walk else { return Err(foreign()) };
     let images = if job.frame.head.kind == FrameKind::Update { 2 } else { 1 };
-    let (mut p, mut rows, mut cells) = (head.rows_at, 0, Vec::new());
+    let (mut p, mut rows, cells) = (head.rows_at, 0, &mut table.images.before);
     while p < part.end {
         let from = p;
         for number in 0..images {
             let next = match head.is_whole() {
                 true => skip_image(&walk.ops, part.seg, p),
-                false => locate_image(&walk.ops, head, number, part.seg, p, &mut cells),
+                false => locate_image(&walk.ops, head, number, part.seg, p, cells),
             };
             p = next.map_err(|e| row_error(&table.plan, part.start, e))?;
         }
