@@ -26,11 +26,11 @@ pub enum Family {
 impl Family {
     fn script(self) -> PathBuf {
         let name = format!("{self:?}").to_lowercase();
-        // From the package of the pure rooms, or from the root.
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let inside = package.join("tests/servers");
-        let folder = if inside.exists() { inside } else { package.join("../tests/servers") };
-        folder.join(name)
+        // the packages whose tests use this lie at different depths
+        let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let folders = above
+            .find_map(|folder| Some(folder.join("tests/servers")).filter(|folder| folder.exists()));
+        folders.expect("the repository has tests/servers").join(name)
     }
 
     pub fn is_postgres(self) -> bool {

@@ -26,7 +26,7 @@ use binlog::{CATALOGUE, frames};
 use cells::{Cell, Image, Rows, alike, ours};
 
 fn read(name: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/captures");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../golden/captures");
     std::fs::read(folder.join(format!("{name}.bin"))).expect("a capture")
 }
 

@@ -26,7 +26,7 @@ use crate::decoded::instant;
 fn print(server: &str, log: &[u8]) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), log).expect("written");
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/servers").join(server);
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../servers").join(server);
     let tool = if server.starts_with("maria") { "mariadb-binlog" } else { "mysqlbinlog" };
     let options = ["tool", tool, "--no-defaults", "-vv", "--base64-output=DECODE-ROWS"];
     let out = Command::new(script).args(options).arg(file.path()).output().expect("the tool runs");
