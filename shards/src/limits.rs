@@ -7,6 +7,8 @@ pub const SEGMENT_BYTES: usize = 256 << 10;
 pub const SEGMENT_SLACK: usize = 64;
 /// Segments of a pipeline's pool.
 pub const SEGMENTS_MAX: usize = 24;
+/// Readers of one snapshot: each holds a segment, and one more while it cuts.
+pub const SNAPSHOT_READERS_MAX: usize = 12;
 /// A frame (hence a row) larger than this is Definite (HAZARDS H5).
 pub const ROW_BYTES_MAX: usize = 256 << 20;
 /// Frames in one batch handed to a shard.
@@ -84,5 +86,6 @@ impl Default for Limits {
     }
 }
 
+const _: () = assert!(SNAPSHOT_READERS_MAX < SEGMENTS_MAX);
 const _: () = assert!(BATCH_EVENTS_MAX <= u32::MAX as usize);
 const _: () = assert!(SEGMENT_BYTES + SEGMENT_SLACK < u32::MAX as usize);

@@ -79,7 +79,7 @@ fn snapshot(mut section: Section<'_>) -> Result<Snapshot> {
     };
     let parallelism = match section.take("parallelism") {
         Some(value) => value.small(1..=64)?,
-        None => 1,
+        None => 2,
     };
     let chunk_rows = match section.take("chunk_rows") {
         Some(value) => value.small(1..=10_000_000)?,

@@ -95,10 +95,6 @@ pub(super) fn start(
     mut signal: watch::Receiver<bool>,
     progress: &ProgressSink,
 ) -> Result<Running> {
-    if pipeline.snapshot.parallelism > 1 {
-        // An upper bound, so that a configuration for later builds runs here too.
-        tracing::warn!(pipeline = pipeline.name, "this build reads a snapshot with one reader");
-    }
     let mut state = State::open(&pipeline.state, &pipeline.name)?;
     let checkpoint = state.load().cloned();
     let epoch = state.next_epoch(u64::try_from(clock::now_us()).unwrap_or(0))?;

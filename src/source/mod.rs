@@ -6,6 +6,7 @@
 
 pub mod context;
 pub mod heartbeat;
+pub mod marks;
 pub mod mysql;
 pub mod postgres;
 

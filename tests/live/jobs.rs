@@ -36,6 +36,24 @@ pub fn under_load(server: &Server, mut load: Workload, body: impl FnOnce()) -> W
     })
 }
 
+/// Runs the n-th statement of `write`, n from 0, beside `body` until `body` returns.
+pub fn under_writes(server: &Server, write: fn(u64) -> String, body: impl FnOnce()) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut session = server.session();
+            for n in 0.. {
+                session.run(&write(n));
+                if done.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        });
+        body();
+        done.store(true, Ordering::SeqCst);
+    });
+}
+
 /// `PENSTOCK_KILLS=1000 tests/run live kill9` is the long run.
 fn kills() -> usize {
     std::env::var("PENSTOCK_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)

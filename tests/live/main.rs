@@ -18,5 +18,6 @@ mod refusals_mysql;
 mod schemas;
 mod server;
 mod smoke;
+mod snapshots;
 mod takeover;
 mod workload;

@@ -80,7 +80,7 @@ fn defaults_of_postgres() {
     assert!(p.source.filter.table("public.anything"));
     assert!(p.source.filter.column("public.anything.at_all"));
     assert_eq!(p.snapshot.mode, SnapshotMode::Initial);
-    assert_eq!((p.snapshot.parallelism, p.snapshot.chunk_rows), (1, 10_240));
+    assert_eq!((p.snapshot.parallelism, p.snapshot.chunk_rows), (2, 10_240));
     assert_eq!((p.snapshot.rows_per_second, p.snapshot.pause_ms), (0, 0));
     assert_eq!(p.sinks.len(), 1);
     assert_eq!(p.sinks[0].kind, SinkKind::Stdout);

@@ -99,6 +99,22 @@ impl Row {
     }
 }
 
+/// The way to cancel a session's statement.
+pub struct Canceller {
+    endpoint: Endpoint,
+    request: Vec<u8>,
+}
+
+impl Canceller {
+    /// Asks the server to cancel the running statement. Best effort, as the protocol's is.
+    pub async fn cancel(&self) {
+        if let Ok(mut stream) = net::connect(&self.endpoint, CONNECT_TIMEOUT).await {
+            let _ = stream.write_all(&self.request).await;
+            let _ = stream.close().await;
+        }
+    }
+}
+
 /// A session.
 pub struct Connection {
     wire: Wire,
@@ -312,15 +328,12 @@ impl Connection {
         std::mem::take(&mut self.inbox)
     }
 
-    /// Asks the server to cancel the running statement. Best effort, as the protocol's is.
-    pub async fn cancel(&self) {
-        let Some((process, secret)) = &self.key else { return };
-        let mut out = Vec::new();
-        message::cancel_request(&mut out, *process, secret);
-        if let Ok(mut stream) = net::connect(&self.endpoint, CONNECT_TIMEOUT).await {
-            let _ = stream.write_all(&out).await;
-            let _ = stream.close().await;
-        }
+    /// What can cancel a running statement while somebody else waits for its answer.
+    pub fn canceller(&self) -> Option<Canceller> {
+        let (process, secret) = self.key.as_ref()?;
+        let mut request = Vec::new();
+        message::cancel_request(&mut request, *process, secret);
+        Some(Canceller { endpoint: self.endpoint.clone(), request })
     }
 
     /// Says good-bye. Best effort.

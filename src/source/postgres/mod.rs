@@ -19,6 +19,7 @@ mod live;
 mod lsn;
 pub mod offsets;
 mod publication;
+mod readers;
 mod relations;
 mod schema;
 mod slot;
@@ -128,7 +129,7 @@ async fn attempt(ctx: &mut ReaderContext, life: &mut Life) -> Result<SourceEnd> 
     let mut catalogue = Connection::open(&ctx.source, Purpose::Catalogue, &ctx.name).await?;
     let server = Server::read(&mut catalogue).await?;
     if ctx.snapshot.mode == SnapshotMode::InitialOnly {
-        return initial_only(ctx, life, catalogue).await;
+        return initial_only(ctx, life, catalogue, server.version).await;
     }
     server.verify()?;
     let timeout_ms = match server.wal_sender_timeout_ms {
@@ -393,9 +394,14 @@ impl Beginning {
         view: View,
         lsn: u64,
     ) -> Result<bool> {
-        let subject =
-            Subject { tables: &self.captured.tables, publications: &self.publications, lsn };
-        snapshot::take(ctx, &mut life.course, &mut self.catalogue, view, &subject).await
+        let version = self.server.version;
+        let subject = Subject {
+            tables: &self.captured.tables,
+            publications: &self.publications,
+            lsn,
+            version,
+        };
+        readers::take(ctx, &mut life.course, &mut self.catalogue, view, &subject).await
     }
 
     async fn snapshot_done(&self, ctx: &mut ReaderContext, life: &mut Life) -> Result<()> {
@@ -412,6 +418,7 @@ async fn initial_only(
     ctx: &mut ReaderContext,
     life: &mut Life,
     mut catalogue: Connection,
+    version: u32,
 ) -> Result<SourceEnd> {
     if !matches!(ctx.start, Start::Fresh) {
         ctx.finish().await?;
@@ -428,8 +435,9 @@ async fn initial_only(
     let mut view = View::open(ctx, None).await?;
     view.lock(&mut catalogue, &captured.tables).await?;
     let publications = Publications::default();
-    let subject = Subject { tables: &captured.tables, publications: &publications, lsn };
-    let whole = snapshot::take(ctx, &mut life.course, &mut catalogue, view, &subject).await?;
+    let tables = &captured.tables;
+    let subject = Subject { tables, publications: &publications, lsn, version };
+    let whole = readers::take(ctx, &mut life.course, &mut catalogue, view, &subject).await?;
     if whole {
         let delta = PositionDelta::Lsn { lsn, commit_lsn: 0 };
         ctx.router.snapshot_done(delta).map_err(router_error)?;
