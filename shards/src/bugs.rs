@@ -43,6 +43,13 @@ pub enum Bug {
     PointsUnbounded,
     StopUnrecorded,
     ReaderStopBySeq,
+    // snapshot
+    ChunkDoneAtLeave,
+    WindowClosedEarly,
+    LateRowResurrects,
+    WindowNewKeyOnly,
+    IncompleteReplaces,
+    TruncateKeepsWindow,
     // checkpoint
     TornAccepted,
     SameSlotAgain,

@@ -17,4 +17,5 @@ pub mod router;
 pub mod segment;
 pub mod seq;
 pub mod shard;
+pub mod snapshot;
 pub mod spill;

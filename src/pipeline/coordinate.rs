@@ -13,6 +13,7 @@ use penstock_shards::checkpoint::{Checkpoint, SinkCheckpoint, SnapshotState, Sto
 use penstock_shards::coordinator::{Commit, Coordinator};
 use penstock_shards::fold::PositionError;
 use penstock_shards::seq::{Epoch, PointId, Seq};
+use penstock_shards::snapshot::TableChunks;
 use serde_json::Value;
 
 use super::{DRAIN_MAX, Notice};
@@ -63,6 +64,8 @@ pub(super) struct Template {
     pub bucket_generation: u32,
     /// By `SinkId`: the kind and place of the sink, as the checkpoint names it.
     pub sinks: Vec<String>,
+    /// A concurrent snapshot that an earlier run left: kept as it is.
+    pub chunks: Vec<TableChunks>,
     /// Tables that an earlier run stopped.
     pub stopped: Vec<StoppedTable>,
 }
@@ -90,6 +93,7 @@ impl Template {
                 true => SnapshotState::Done,
                 false => SnapshotState::Pending,
             },
+            chunks: self.chunks.clone(),
             schema_version: commit.schema_version,
             bucket_generation: self.bucket_generation,
             stopped_tables: self.stopped.iter().cloned().chain(new).collect(),

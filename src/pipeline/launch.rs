@@ -145,6 +145,7 @@ pub(super) fn start(
         epoch,
         bucket_generation: map.generation(),
         sinks: pipeline.sinks.iter().map(|s| s.kind.name().to_owned()).collect(),
+        chunks: checkpoint.as_ref().map(|c| c.chunks.clone()).unwrap_or_default(),
         stopped: stopped.clone(),
     };
     let task = CoordinateTask {

@@ -28,6 +28,7 @@ fn checkpoint(lsn: u64) -> Checkpoint {
         position: Some(position.clone()),
         sinks: vec![SinkCheckpoint { name: "file".into(), position: Some(position), state }],
         snapshot: SnapshotState::Done,
+        chunks: Vec::new(),
         schema_version: 0,
         bucket_generation: 1,
         stopped_tables: Vec::new(),

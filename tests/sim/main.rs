@@ -4,6 +4,7 @@
 //! `cargo sim` runs what CI runs. `SIM_SEEDS=1000000 cargo sim --release sound` runs a million
 //! seeds (from `SIM_FROM` on); `SIM_SEED=n cargo sim one_seed` runs one again and prints what it came to.
 
+mod chunks;
 mod encoder;
 mod pieces;
 mod plant;

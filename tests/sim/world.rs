@@ -584,6 +584,7 @@ impl World {
                 true => SnapshotState::Done,
                 false => SnapshotState::Pending,
             },
+            chunks: Vec::new(),
             schema_version: commit.schema_version,
             bucket_generation: 1,
             stopped_tables: stopped,

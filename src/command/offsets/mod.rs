@@ -249,6 +249,7 @@ fn moved(
         position: Some(position),
         sinks,
         snapshot: SnapshotState::Done,
+        chunks: before.map_or(Vec::new(), |b| b.chunks.clone()),
         schema_version: 0,
         bucket_generation: BucketMap::round_robin(1).generation(),
         stopped_tables: Vec::new(),
