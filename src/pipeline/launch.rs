@@ -95,6 +95,11 @@ pub(super) fn start(
     mut signal: watch::Receiver<bool>,
     progress: &ProgressSink,
 ) -> Result<Running> {
+    if pipeline.source.kind != SourceKind::Postgres && pipeline.snapshot.parallelism > 2 {
+        // An upper bound, and more than the default: somebody counts on it.
+        let why = "this build reads a snapshot of MySQL and MariaDB with one reader";
+        tracing::warn!(pipeline = pipeline.name, "{why}");
+    }
     let mut state = State::open(&pipeline.state, &pipeline.name)?;
     let checkpoint = state.load().cloned();
     let epoch = state.next_epoch(u64::try_from(clock::now_us()).unwrap_or(0))?;
