@@ -458,7 +458,10 @@ impl World {
                     self.deliver(some);
                 }
                 10 => self.checkpoint(),
-                11 if left > 0 && self.rng.one_in(8) => self.crash(),
+                // Once the run is over in the checkpoint a replay asks for no key any more, and a
+                // consumer that carries documents from key to key is not idempotent: no matter of
+                // chunks, so the nights end here.
+                11 if left > 0 && !self.saved.1.is_empty() && self.rng.one_in(8) => self.crash(),
                 _ => {}
             }
             self.resolve()?;
