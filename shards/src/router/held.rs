@@ -10,7 +10,7 @@ use std::sync::Arc;
 use penstock_protocol::schema::TableSchema;
 
 use crate::hop::TxnHead;
-use crate::limits::SEGMENT_SLACK;
+use crate::limits::{SEGMENT_BYTES, SEGMENT_SLACK};
 use crate::router::RouterError;
 use crate::router::annexes::Beside;
 use crate::segment::Segment;
@@ -113,6 +113,27 @@ impl Held {
     }
 
     pub(super) fn push(
+        &mut self,
+        segment: &Arc<Segment>,
+        head: FrameHead,
+        bytes_max: usize,
+        store: &mut dyn SpillStore,
+        spill_next: &mut u64,
+    ) -> Result<(), RouterError> {
+        // The reader has one buffer for rows that no segment holds. Kept here, the next such row
+        // would wait for the end of the group that it belongs to (HAZARDS H5).
+        if self.spilled.is_none() && segment.padded().len() > SEGMENT_BYTES + SEGMENT_SLACK {
+            let body = head.offset as usize..(head.offset + head.len) as usize;
+            let mut copy = Vec::with_capacity(body.len() + SEGMENT_SLACK);
+            copy.extend_from_slice(&segment.data()[body]);
+            let copy = Segment::freeze(copy, head.len as usize, None);
+            let head = FrameHead { offset: 0, ..head };
+            return self.keep(&copy, head, bytes_max, store, spill_next);
+        }
+        self.keep(segment, head, bytes_max, store, spill_next)
+    }
+
+    fn keep(
         &mut self,
         segment: &Arc<Segment>,
         head: FrameHead,

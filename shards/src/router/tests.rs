@@ -310,6 +310,33 @@ fn h05_small_frames_do_not_pin_segments() {
 }
 
 #[test]
+fn h05_a_held_group_lets_the_large_buffer_go() {
+    // Goal: the reader's one buffer for large rows comes home before the group's end, or the next
+    // large row of the group waits for ever. Method: two large rows in one held group.
+    struct Home(std::sync::atomic::AtomicUsize);
+    impl crate::segment::SegmentHome for Home {
+        fn give_back(&self, _: Vec<u8>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let home = Arc::new(Home(Default::default()));
+    let mut router = router(1, &Spill::default(), 4 << 20);
+    router.begin(origin(), 0, true, id(1)).unwrap();
+    let (_, heads) = segment(0, &[b"x"]);
+    let len = crate::limits::SEGMENT_BYTES + 1;
+    for n in 1..=2 {
+        let large = Segment::freeze(vec![b'a' + n; len], len, Some(home.clone()));
+        router.handle_frame(&large, FrameHead { len: len as u32, ..heads[0] }).unwrap();
+        drop(large);
+        assert_eq!(home.0.load(std::sync::atomic::Ordering::Relaxed), usize::from(n));
+    }
+    router.commit(lsn(1)).unwrap();
+    router.flush().unwrap();
+    let bodies = drain(&mut router).bodies();
+    assert_eq!(bodies, [(1, "b".repeat(len)), (1, "c".repeat(len))]);
+}
+
+#[test]
 fn h05_a_frame_larger_than_a_piece_comes_back_whole() {
     // Goal: an oversize row gets a buffer of its own; method: pieces of 64 bytes, a row of 5000.
     let mut router = router(1, &Spill::default(), 100);

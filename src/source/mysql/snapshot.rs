@@ -33,6 +33,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::runtime::{clock, sleep};
 use crate::source::context::{ReaderContext, router_error};
+use crate::source::marks::{self, Marked};
 
 /// Tries to open a view while the server's writers leave no quiet moment, or DDL comes between.
 const VIEW_TRIES_MAX: u32 = 200;
@@ -278,7 +279,8 @@ impl Rows<'_> {
     }
 
     /// Routes rows up to the EOF packet; false: asked to stop. One row is held back, so that the
-    /// last one can be marked.
+    /// last one can be marked: as a copy, for a row that no segment holds waits for the one before
+    /// it to be let go (HAZARDS H5).
     async fn stream(
         &mut self,
         chunks: &mut Chunks,
@@ -288,7 +290,7 @@ impl Rows<'_> {
     ) -> Result<bool> {
         let name = turn.table.name.to_string();
         let mut spans = Vec::new();
-        let mut back: Option<(Arc<Segment>, FrameHead)> = None;
+        let mut back: Option<Marked> = None;
         let mut seen = 0u64;
         loop {
             let Some(segment) = pause::until(&mut self.ctx.stop, chunks.next(&mut spans)).await
@@ -322,8 +324,9 @@ impl Rows<'_> {
                 seen += 1;
             }
             if let Some(head) = last {
-                back = Some((segment, head));
+                back = Some(marks::copy(&segment, head));
             }
+            drop(segment);
             self.ctx.progress.rows(&name, seen - before);
             if ended {
                 if let Some((segment, head)) = back.take() {
