@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use penstock_protocol::frame::FrameHead;
+
 use crate::limits::SEGMENT_SLACK;
 
 /// Takes buffers back. Must not block.
@@ -34,6 +36,17 @@ impl Segment {
             buffer.resize(len + SEGMENT_SLACK, 0);
         }
         Arc::new(Self { buffer, len, home })
+    }
+
+    /// A frame in a segment of its own: whoever holds it pins no buffer of a pool.
+    ///
+    /// # Panics
+    /// If the frame lies outside the data.
+    pub fn copy_out(&self, head: FrameHead) -> (Arc<Self>, FrameHead) {
+        let (from, len) = (head.offset as usize, head.len as usize);
+        let mut bytes = Vec::with_capacity(len + SEGMENT_SLACK);
+        bytes.extend_from_slice(&self.data()[from..from + len]);
+        (Self::freeze(bytes, len, None), FrameHead { offset: 0, ..head })
     }
 
     /// The data alone.

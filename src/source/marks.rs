@@ -9,20 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use penstock_protocol::frame::{FrameHead, SnapshotMarker, TableId};
-use penstock_shards::limits::SEGMENT_SLACK;
 use penstock_shards::segment::Segment;
 
 /// A row with its marker.
 pub type Marked = (Arc<Segment>, FrameHead);
-
-/// A row that can be held back: it pins no segment of a pool.
-pub fn copy(segment: &Segment, head: FrameHead) -> Marked {
-    let (from, len) = (head.offset as usize, head.len as usize);
-    let row = segment.data().get(from..from + len).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(row.len() + SEGMENT_SLACK);
-    bytes.extend_from_slice(row);
-    (Segment::freeze(bytes, row.len(), None), FrameHead { offset: 0, ..head })
-}
 
 /// Gives each row its marker (ENVELOPE, section 3): last, first, `last_in_data_collection`,
 /// `first_in_data_collection`, true, in this order of precedence.
@@ -68,7 +58,7 @@ impl Marks {
 
     /// Holds the newest row of a table back.
     pub fn hold(&mut self, segment: &Segment, head: FrameHead) {
-        self.held.insert(head.table, copy(segment, head));
+        self.held.insert(head.table, segment.copy_out(head));
     }
 
     /// No row of this table follows; a row that is no last one of all for it, marked.

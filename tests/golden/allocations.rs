@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use binlog::{CATALOGUE, Catalogue, Input, NOW_US, frames, snapshot};
+use binlog::{CATALOGUE, IMAGES, Input, NOW_US, frames, snapshot};
 use capture::Capture;
 use penstock_protocol::frame::{FrameHead, FrameKind, SnapshotMarker, TableId};
 use penstock_protocol::postgres::pgoutput::{self, Message};
@@ -123,14 +123,6 @@ fn images_and_documents_are_encoded_without_allocation() {
     // Goal, method: as above, for images that lack columns, changed documents and versioned tables.
     // But changes of a document (PARTIAL_JSON) take the containers on their paths apart on the heap,
     // by design (`json_diff`): so many in this capture.
-    const IMAGES: Catalogue = Catalogue {
-        widened: &[],
-        extensions: &[],
-        old: &[],
-        defaults: &[("a", "7"), ("b", "d\"d"), ("en", "q"), ("de", "1.50")],
-        generated: &["j"],
-        period: &[["row_start", "row_end"], ["s", "e"]],
-    };
     for (name, kind, connector) in [
         ("images-mysql97", SourceKind::MySql, Connector::MySql),
         ("images-mariadb118", SourceKind::MariaDb, Connector::MariaDb),

@@ -54,6 +54,16 @@ pub const CATALOGUE: Catalogue = Catalogue {
     period: &[],
 };
 
+/// Of the tables in `images.sql`, `documents.sql` and `versioned.sql`.
+pub const IMAGES: Catalogue = Catalogue {
+    widened: &[],
+    extensions: &[],
+    old: &[],
+    defaults: &[("a", "7"), ("b", "d\"d"), ("en", "q"), ("de", "1.50")],
+    generated: &["j"],
+    period: &[["row_start", "row_end"], ["s", "e"]],
+};
+
 /// One frame with what it belongs to.
 pub struct Input {
     pub schema: Option<Arc<TableSchema>>,

@@ -9,17 +9,7 @@ use std::path::PathBuf;
 use penstock_protocol::schema::SourceKind;
 use penstock_shards::encode::options::{Connector, EncodeOptions};
 
-use crate::binlog::{CATALOGUE, Catalogue, Input, encode, frames, snapshot};
-
-/// Of the tables in `images.sql`, `documents.sql` and `versioned.sql`.
-const IMAGES: Catalogue = Catalogue {
-    widened: &[],
-    extensions: &[],
-    old: &[],
-    defaults: &[("a", "7"), ("b", "d\"d"), ("en", "q"), ("de", "1.50")],
-    generated: &["j"],
-    period: &[["row_start", "row_end"], ["s", "e"]],
-};
+use crate::binlog::{CATALOGUE, Catalogue, IMAGES, Input, encode, frames, snapshot};
 
 fn folder() -> PathBuf {
     crate::folder().join("captures")

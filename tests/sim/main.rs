@@ -52,13 +52,18 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
+/// Those of `SIM_FROM` and `SIM_SEEDS`, else CI's.
+fn seeds() -> std::ops::Range<u64> {
+    let from = number("SIM_FROM").unwrap_or(1);
+    from..from + number("SIM_SEEDS").unwrap_or(SEEDS)
+}
+
 #[test]
 fn sound_on_every_seed() {
     // Goal: no violation without a planted bug; method: many seeds, every one to its quiet end.
-    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let seeds = seeds();
     let mut sum = Outcome::default();
-    let from = number("SIM_FROM").unwrap_or(1);
-    for seed in from..from + seeds {
+    for seed in seeds.clone() {
         match run(seed, Plant::None) {
             Ok(outcome) => {
                 sum.reached.add(&outcome.reached);
@@ -68,7 +73,7 @@ fn sound_on_every_seed() {
             Err(violation) => panic!("seed {seed}: {violation}"),
         }
     }
-    eprintln!("{seeds} seeds: {sum:?}");
+    eprintln!("seeds {seeds:?}: {sum:?}");
     for (what, count) in sum.reached.counts() {
         assert!(*count > 0, "no seed came to {what}");
     }

@@ -122,25 +122,9 @@ impl Held {
     ) -> Result<(), RouterError> {
         // The reader has one buffer for rows that no segment holds. Kept here, the next such row
         // would wait for the end of the group that it belongs to (HAZARDS H5).
-        if self.spilled.is_none() && segment.padded().len() > SEGMENT_BYTES + SEGMENT_SLACK {
-            let body = head.offset as usize..(head.offset + head.len) as usize;
-            let mut copy = Vec::with_capacity(body.len() + SEGMENT_SLACK);
-            copy.extend_from_slice(&segment.data()[body]);
-            let copy = Segment::freeze(copy, head.len as usize, None);
-            let head = FrameHead { offset: 0, ..head };
-            return self.keep(&copy, head, bytes_max, store, spill_next);
-        }
-        self.keep(segment, head, bytes_max, store, spill_next)
-    }
-
-    fn keep(
-        &mut self,
-        segment: &Arc<Segment>,
-        head: FrameHead,
-        bytes_max: usize,
-        store: &mut dyn SpillStore,
-        spill_next: &mut u64,
-    ) -> Result<(), RouterError> {
+        let large = segment.padded().len() > SEGMENT_BYTES + SEGMENT_SLACK;
+        let copy = (large && self.spilled.is_none()).then(|| segment.copy_out(head));
+        let (segment, head) = copy.as_ref().map_or((segment, head), |(copy, head)| (copy, *head));
         // What a segment pins is its whole buffer, however little a short read has put into it:
         // counted by its data alone, a group could hold every buffer of the pool (HAZARDS H5).
         let pins = match self.segments.last() {

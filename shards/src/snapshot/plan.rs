@@ -401,10 +401,9 @@ impl Chunks {
     /// An incomplete image whose key changed, at `since`: its new key is read once more (L6).
     pub fn handle_key(&mut self, table: usize, key: Bound, since: Seq) {
         let Some(table) = self.tables.get_mut(table).filter(|table| !table.gone) else { return };
-        let waits = |chunk: &Chunk| chunk.state == State::Planned;
-        match table.keys.iter().any(|c| waits(c) && c.bound.as_ref() == Some(&key)) {
-            true => {}
-            false => table.keys.push(Chunk::planned(Some(key), since)),
+        let waits = |c: &Chunk| c.state == State::Planned && c.bound.as_ref() == Some(&key);
+        if !table.keys.iter().any(waits) {
+            table.keys.push(Chunk::planned(Some(key), since));
         }
     }
 

@@ -33,7 +33,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::runtime::{clock, sleep};
 use crate::source::context::{ReaderContext, router_error};
-use crate::source::marks::{self, Marked};
+use crate::source::marks::Marked;
 
 /// Tries to open a view while the server's writers leave no quiet moment, or DDL comes between.
 const VIEW_TRIES_MAX: u32 = 200;
@@ -324,7 +324,7 @@ impl Rows<'_> {
                 seen += 1;
             }
             if let Some(head) = last {
-                back = Some(marks::copy(&segment, head));
+                back = Some(segment.copy_out(head));
             }
             drop(segment);
             self.ctx.progress.rows(&name, seen - before);
