@@ -7,6 +7,7 @@
 //! - MariaDB's COMPRESSED columns (types 140 and 141) are unknown to it: such a table is lost;
 //! - times of before MySQL 5.6 come without a sign and with hours of eight bits: not compared.
 
+use std::any::Any;
 use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,6 +25,10 @@ use crate::cells::{Cell, Change, Image, Rows, days, digits};
 /// A rows event of the other decoder: its images, or why it has none.
 pub type Decoded = Result<Vec<Image>, String>;
 
+/// Why it may have none: COMPRESSED, and TIME(1) and TIME(2). Another reason may be ours.
+pub const PACKED: &str = "Unknown column type 141";
+pub const TENTHS: &str = "attempt to subtract with overflow";
+
 /// All rows events of a file; `rows` says what their columns are.
 pub fn decode(bytes: &[u8], rows: &[Rows]) -> Vec<Decoded> {
     let mut file =
@@ -40,9 +45,15 @@ pub fn decode(bytes: &[u8], rows: &[Rows]) -> Vec<Decoded> {
         let table = file.reader().get_tme(data.table_id()).expect("a table map");
         let columns = &rows[decoded.len()].schema.columns;
         let images = catch_unwind(AssertUnwindSafe(|| images(&data, table, columns)));
-        decoded.push(images.unwrap_or_else(|_| Err("a panic".into())));
+        decoded.push(images.unwrap_or_else(|panic| Err(words(&*panic))));
     }
     decoded
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 fn images(data: &RowsEventData<'_>, table: &TableMapEvent<'_>, columns: &[Column]) -> Decoded {
